@@ -1,0 +1,1 @@
+"""archspec: one text for a vision backbone, its exact cost, its module, and a search."""

@@ -1,0 +1,189 @@
+"""Names tied to layers and units, once a text: what may be said is checked here.
+
+After `bind`, every call knows its target, its constant knobs and how to evaluate the others, so
+that a plan only computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from archspec.errors import LawError, did_you_mean
+from archspec.expressions import Expression, parse
+from archspec.layers import LAYERS, Layer
+from archspec.nodes import STRUCTURE, Call, Join, Node, Residual, Times, TokenMix, node_name
+from archspec.strict import shown
+
+if TYPE_CHECKING:
+    from archspec.units import Unit
+
+#: words with a meaning everywhere
+WORDS = frozenset({"w", "w_in", "stride", "classes", "tokens"})
+#: words with a meaning inside stages and units
+STAGE_WORDS = WORDS | {"w_out"}
+
+Scope = Mapping[str, object]
+
+
+@dataclass(slots=True, frozen=True)
+class Bound:
+    """A call's target, its constant knobs, its knobs by expression, and its words by name."""
+
+    layer: type[Layer] | None
+    unit: Unit | None
+    constant: dict[str, object]
+    computed: tuple[tuple[str, Expression], ...]
+    named: tuple[tuple[str, str], ...]
+    inner: tuple[Node, ...] | None
+    #: an implicit stride reaches this call: a unit that uses the word and was not given it
+    takes_stride: bool
+
+    def knobs(self, scope: Scope) -> dict[str, object]:
+        """Knobs of this call, evaluated where it stands."""
+        knobs = dict(self.constant)
+        for knob, expression in self.computed:
+            try:
+                knobs[knob] = expression.evaluate(scope)
+            except LawError as error:
+                raise error.under(knob) from None
+        for knob, word in self.named:
+            knobs[knob] = scope[word]
+        return knobs
+
+
+def bind(
+    nodes: Sequence[Node],
+    units: Mapping[str, Unit],
+    words: frozenset[str],
+    named_words: frozenset[str] = frozenset(),
+) -> None:
+    """Tie all calls below to `units` and LAYERS.
+
+    words: numeric words with a meaning here; named_words: knobs that hold a word, such as a norm.
+    Raises LawError with a path into the list.
+    """
+    for index, node in enumerate(nodes):
+        try:
+            _bind_node(node, units, words, named_words)
+        except LawError as error:
+            raise error.under(index, *_beneath(node)) from None
+
+
+def _beneath(node: Node) -> tuple[str, ...]:
+    return () if isinstance(node, Times) else (node_name(node),)
+
+
+def _bind_node(
+    node: Node, units: Mapping[str, Unit], words: frozenset[str], named: frozenset[str]
+) -> None:
+    if node.when is not None:
+        node.condition = _expression(node.when, words, "when")
+    if isinstance(node, Call):
+        node.bound = _bind_call(node, units, words, named)
+    elif isinstance(node, Times):
+        if isinstance(node.times, str):
+            node.count = _expression(node.times, words, "times")
+        _within("do", node.do, units, words, named)
+    elif isinstance(node, Residual):
+        _within("do", node.do, units, words, named)
+        if isinstance(node.shortcut, tuple):
+            _within("shortcut", node.shortcut, units, words, named)
+    elif isinstance(node, TokenMix):
+        bind(node.do, units, words, named)
+    elif isinstance(node, Join):
+        for index, branch in enumerate(node.branches):
+            try:
+                if branch.when is not None:
+                    branch.condition = _expression(branch.when, words, "when")
+                bind(branch.do, units, words, named)
+            except LawError as error:
+                raise error.under(index) from None
+
+
+def _within(
+    key: str,
+    nodes: Sequence[Node],
+    units: Mapping[str, Unit],
+    words: frozenset[str],
+    named: frozenset[str],
+) -> None:
+    try:
+        bind(nodes, units, words, named)
+    except LawError as error:
+        raise error.under(key) from None
+
+
+def _expression(text: str | bool, words: frozenset[str], knob: str) -> Expression:
+    try:
+        expression = parse(text if isinstance(text, str) else str(text).lower())
+        for word in sorted(expression.words - words):
+            if word == "w_out":
+                raise LawError("`w_out` is a stage's width; here there is none, use `w` or a number")
+            raise LawError(f"unknown word {word!r} in {expression.text!r}: {did_you_mean(word, sorted(words))}")
+    except LawError as error:
+        raise error.under(knob) from None
+    return expression
+
+
+def _bind_call(
+    call: Call, units: Mapping[str, Unit], words: frozenset[str], named: frozenset[str]
+) -> Bound:
+    unit = units.get(call.name)
+    layer = None if unit is not None else LAYERS.get(call.name)
+    if unit is not None:
+        legal = set(unit.knobs)
+        word_knobs = unit.word_knobs
+    elif layer is not None:
+        legal = set(layer.model_fields) | ({layer.inner} if layer.inner else set())
+        word_knobs = layer.words
+    else:
+        known = [*units, *LAYERS, *(word for word in STRUCTURE if word not in ("do", "when"))]
+        raise LawError(f"unknown unit or layer {call.name!r}: {did_you_mean(call.name, known)}")
+    constant: dict[str, object] = {}
+    computed: list[tuple[str, Expression]] = []
+    by_name: list[tuple[str, str]] = []
+    inner: tuple[Node, ...] | None = None
+    for knob, value in call.knobs.items():
+        if knob not in legal:
+            what = "unit" if unit is not None else "layer"
+            raise LawError(
+                f"{what} {call.name} has no knob {knob!r}: {did_you_mean(knob, sorted(legal))}", (knob,)
+            )
+        if layer is not None and knob == layer.inner:
+            assert isinstance(value, tuple)
+            _within(knob, value, units, words, named)
+            inner = value or None
+        elif isinstance(value, tuple):
+            constant[knob] = _constant_pair(value, knob)
+        elif not isinstance(value, str):
+            constant[knob] = value
+        elif knob in word_knobs:
+            if value in named:
+                by_name.append((knob, value))
+            else:
+                constant[knob] = _word(value, knob, unit, words)
+        elif value in words:
+            # a word alone is passed on as it is, null included
+            by_name.append((knob, value))
+        else:
+            computed.append((knob, _expression(value, words, knob)))
+    takes_stride = unit is not None and unit.uses_stride and "stride" not in call.knobs
+    return Bound(layer, unit, constant, tuple(computed), tuple(by_name), inner, takes_stride)
+
+
+def _constant_pair(value: tuple[object, ...], knob: str) -> tuple[object, ...]:
+    for item in value:
+        if isinstance(item, str):
+            raise LawError(f"a pair holds numbers, but got {shown(value)}", (knob,))
+    return value
+
+
+def _word(value: str, knob: str, unit: Unit | None, words: frozenset[str]) -> object:
+    # a knob such as {take: {token: token}} may also be a number by expression-free text
+    if unit is not None:
+        choices = unit.knobs[knob].choices
+        if choices is not None and value not in choices:
+            raise LawError(f"unknown value {value!r}: {did_you_mean(value, choices)}", (knob,))
+    return value

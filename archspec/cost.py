@@ -1,0 +1,233 @@
+"""What a plan costs: sums over its layers, by the conventions of fvcore and of the papers.
+
+One fused multiply-add is one FLOP. Nothing here needs torch or builds a module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from archspec.layers.attention import Attention
+from archspec.plan import (
+    JoinPlan,
+    LayerPlan,
+    NetworkPlan,
+    Plan,
+    ResidualPlan,
+    SequencePlan,
+    StagePlan,
+    TimesPlan,
+    TokenMixPlan,
+)
+
+#: bytes of one number in single precision, the precision at which traffic is stated
+BYTES = 4
+
+
+class Totals(NamedTuple):
+    """Sums for one image.
+
+    params: trainable parameters; flops: multiply-adds of convolutions, linear layers and matrix
+    products; activations: output elements of those operators; other_flops: norms and pooling as
+    fvcore counts them; moved: elements read and written, each layer its input, its parameters and
+    its output once, attention its queries, keys, values and products too; depth: weighted
+    operators on the longest path; reach and stride: how many positions beyond one an output
+    position sees, and how far the next one is, in input positions; layers: leaves of the tree;
+    shared: parameters that a stage's layers share, not yet in params.
+    """
+
+    params: int = 0
+    flops: int = 0
+    activations: int = 0
+    other_flops: int = 0
+    moved: int = 0
+    depth: int = 0
+    reach: float = 0
+    stride: float = 1
+    layers: int = 0
+    shared: frozenset[tuple[str, int]] = frozenset()
+
+    @property
+    def fvcore_total(self) -> int:
+        """fvcore's own total: flops, norms and pooling."""
+        return self.flops + self.other_flops
+
+    @property
+    def traffic(self) -> int:
+        """Memory traffic in bytes at single precision (4 bytes a number)."""
+        return BYTES * self.moved
+
+    @property
+    def receptive_field(self) -> int | None:
+        """Side of the receptive field in input positions; None is global."""
+        return None if self.reach == float("inf") else int(self.reach) + 1
+
+
+def totals(plan: Plan | StagePlan | NetworkPlan) -> Totals:
+    """What a plan costs; remembered with the plan."""
+    known = plan.totals
+    if known is None:
+        known = plan.totals = _totals(plan)
+    return known
+
+
+def _totals(plan: Plan | StagePlan | NetworkPlan) -> Totals:
+    if isinstance(plan, LayerPlan):
+        return _layer(plan)
+    if isinstance(plan, SequencePlan):
+        return _chain((1, totals(item)) for _, item in plan.items)
+    if isinstance(plan, ResidualPlan):
+        return _residual(plan)
+    if isinstance(plan, TimesPlan):
+        return _chain([(plan.count, totals(plan.body))])
+    if isinstance(plan, JoinPlan):
+        return _meet([totals(branch) for branch in plan.branches], _join_moved(plan))
+    if isinstance(plan, TokenMixPlan):
+        inside = totals(plan.do)
+        mixes = inside.flops > 0
+        return inside._replace(reach=float("inf") if mixes else 0, stride=1)
+    if isinstance(plan, StagePlan):
+        return _stage(plan)
+    return _network(plan)
+
+
+def _layer(plan: LayerPlan) -> Totals:
+    shape, out, inner = plan.shape, plan.out, plan.inner
+    params, flops, activations, other, depth, shared = plan.layer.cost(
+        shape, out, inner.out if inner is not None else None
+    )
+    moved = shape.elements + out.elements + params
+    reach, stride = plan.layer.reach(shape)
+    if isinstance(plan.layer, Attention):
+        # queries, keys, values and both products are written and read once more
+        kept = out.elements if plan.layer.project else 0
+        moved += 2 * (activations - kept)
+    if inner is None:
+        return Totals(
+            params, flops, activations, other, moved, depth, reach, stride, 1, shared
+        )
+    before = totals(inner)
+    return Totals(
+        params + before.params,
+        flops + before.flops,
+        activations + before.activations,
+        other + before.other_flops,
+        moved + before.moved,
+        depth + before.depth,
+        reach,
+        stride,
+        1 + before.layers,
+        shared | before.shared,
+    )
+
+
+def _chain(parts: Iterable[tuple[int, Totals]]) -> Totals:
+    """One after the other, each part `count` times."""
+    params = flops = activations = other = moved = depth = layers = 0
+    reach, stride = 0.0, 1.0
+    shared: frozenset[tuple[str, int]] = frozenset()
+    for count, part in parts:
+        params += count * part.params
+        flops += count * part.flops
+        activations += count * part.activations
+        other += count * part.other_flops
+        moved += count * part.moved
+        depth += count * part.depth
+        layers += count * part.layers
+        if part.reach:
+            # a repeated part keeps its shape, so that its stride is 1
+            reach += count * part.reach * stride
+        stride *= part.stride
+        if part.shared:
+            shared |= part.shared
+    return Totals(
+        params, flops, activations, other, moved, depth, reach, stride, layers, shared
+    )
+
+
+def _meet(parts: list[Totals], moved: int) -> Totals:
+    """Side by side: sums, but the longest path and the widest view."""
+    return Totals(
+        sum(part.params for part in parts),
+        sum(part.flops for part in parts),
+        sum(part.activations for part in parts),
+        sum(part.other_flops for part in parts),
+        sum(part.moved for part in parts) + moved,
+        max(part.depth for part in parts),
+        max(part.reach for part in parts),
+        # gates shrink the map to one position; the stride is that of the branch that keeps it
+        min(part.stride for part in parts),
+        sum(part.layers for part in parts),
+        frozenset().union(*(part.shared for part in parts)),
+    )
+
+
+def _join_moved(plan: JoinPlan) -> int:
+    return sum(branch.out.elements for branch in plan.branches) + plan.out.elements
+
+
+def _residual(plan: ResidualPlan) -> Totals:
+    do = totals(plan.do)
+    if not plan.adds:
+        return do
+    moved = 3 * plan.out.elements
+    if plan.shortcut is None:
+        return do._replace(moved=do.moved + moved)
+    return _meet([do, totals(plan.shortcut)], moved)
+
+
+def _stage(plan: StagePlan) -> Totals:
+    parts = [(1, totals(plan.down))]
+    for run in plan.runs:
+        turn = run.blocks[0] if len(run.blocks) == 1 else None
+        inside = totals(turn) if turn else _chain((1, totals(block)) for block in run.blocks)
+        parts.append((run.count, inside))
+    whole = _chain(parts)
+    extra = sum(count for _, count in whole.shared)
+    return whole._replace(
+        params=whole.params + extra, moved=whole.moved + extra, shared=frozenset()
+    )
+
+
+def _network(plan: NetworkPlan) -> Totals:
+    body = _chain((1, totals(part)) for part in (plan.stem, *plan.stages))
+    head = totals(plan.head)
+    # a head sees everything by design: the receptive field is the last stage's
+    return _chain([(1, body), (1, head)])._replace(reach=body.reach, stride=body.stride)
+
+
+def leaves(plan: Plan | StagePlan, path: str = "") -> Iterator[tuple[str, int, LayerPlan]]:
+    """Every layer below as (path, times, layer), repeats as counts, in order of the forward pass.
+
+    Blocks of a run are shown at the index of the first of them.
+    """
+    if isinstance(plan, LayerPlan):
+        if plan.inner is not None:
+            assert plan.layer.inner is not None
+            yield from leaves(plan.inner, f"{path}.{plan.layer.inner}")
+        yield path, 1, plan
+    elif isinstance(plan, SequencePlan):
+        for key, item in plan.items:
+            yield from leaves(item, f"{path}.{key}" if path else key)
+    elif isinstance(plan, TimesPlan):
+        for inner_path, count, layer in leaves(plan.body, f"{path}.0"):
+            yield inner_path, plan.count * count, layer
+    elif isinstance(plan, ResidualPlan):
+        yield from leaves(plan.do, f"{path}.do")
+        if plan.shortcut is not None:
+            yield from leaves(plan.shortcut, f"{path}.shortcut")
+    elif isinstance(plan, JoinPlan):
+        for index, branch in enumerate(plan.branches):
+            yield from leaves(branch, f"{path}.{index}")
+    elif isinstance(plan, TokenMixPlan):
+        yield from leaves(plan.do, path)
+    else:
+        yield from leaves(plan.down, f"{path}.down")
+        index = 0
+        for run in plan.runs:
+            for block in run.blocks:
+                for inner_path, count, layer in leaves(block, f"{path}.blocks.{index}"):
+                    yield inner_path, run.count * count, layer
+                index += 1
+            index += (run.count - 1) * len(run.blocks)

@@ -1,0 +1,189 @@
+"""Multi-head self-attention, global or in windows."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, NamedTuple
+
+from pydantic import Field
+
+from archspec.errors import LawError
+from archspec.layers.layer import Cost, Kernel, Layer, Width
+from archspec.layers.shape import Shape
+
+
+class Windows(NamedTuple):
+    """How a map is cut: windows of height x width, shifted, after padding to rows x columns."""
+
+    height: int
+    width: int
+    shift_height: int
+    shift_width: int
+    rows: int
+    columns: int
+
+
+class Attention(Layer):
+    """Self-attention: queries, keys and values by linear layers, their products, a projection.
+
+    heads, or head_dim: the number of heads is then the divisor of the width nearest to
+    width/head_dim, which is width/head_dim wherever that is whole.
+    window: attend within windows of that size (Swin, arXiv 2103.14030, section 3.2); a window
+    larger than the map shrinks to it and is not shifted. It must divide the map unless pad.
+    partition: block windows are neighbours, grid windows are strided (MaxViT, arXiv 2204.01697).
+    bias: `table` is Swin's relative position table of (2h-1)(2w-1) x heads, `free` one number a
+    head, query and key (CMT, arXiv 2107.06263); share: stage uses one for all of the stage.
+    kv: nodes that keys and values pass first (spatial reduction).
+    """
+
+    name: ClassVar[str] = "attention"
+    primary: ClassVar[str | None] = "heads"
+    words: ClassVar[frozenset[str]] = frozenset({"partition", "bias", "share"})
+    inner: ClassVar[str | None] = "kv"
+
+    heads: Annotated[int, Field(ge=1, le=4096)] | None = None
+    head_dim: Width | None = None
+    window: Kernel | None = None
+    shift: Annotated[int, Field(ge=0, le=255)] = 0
+    pad: bool = False
+    partition: Literal["block", "grid"] = "block"
+    bias: Literal["none", "table", "free"] = "none"
+    share: Literal["none", "stage"] = "none"
+    qkv_bias: bool = True
+    project: bool = True
+
+    def heads_of(self, width: int) -> int:
+        """Number of heads at this width."""
+        if self.heads is not None:
+            return self.heads
+        wish = width / (self.head_dim or 32)
+        divisors = [n for n in range(1, min(width, int(2 * wish) + 2) + 1) if width % n == 0]
+        return min(divisors, key=lambda heads: (abs(heads - wish), heads))
+
+    def windows(self, shape: Shape) -> Windows | None:
+        """How the map is cut, or None for attention over all positions."""
+        if self.window is None:
+            return None
+        height, width = min(self.window, shape.height), min(self.window, shape.width)
+        return Windows(
+            height,
+            width,
+            self.shift if height < shape.height else 0,
+            self.shift if width < shape.width else 0,
+            -(-shape.height // height) * height,
+            -(-shape.width // width) * width,
+        )
+
+    def out(self, shape: Shape) -> Shape:
+        if self.heads is not None and shape.channels % self.heads:
+            raise LawError(
+                f"heads must divide the width, but got (heads={self.heads}, "
+                f"width={shape.channels}); head_dim picks a divisor by itself"
+            )
+        if self.window is None:
+            if self.shift or self.pad or self.partition == "grid":
+                raise LawError("shift, pad and partition need a window")
+            if self.bias == "table" and shape.extras:
+                raise LawError("a relative position table works on a map; use {take: map} first")
+            return shape
+        cut = self.windows(shape)
+        assert cut is not None
+        if shape.extras:
+            raise LawError(
+                f"a window works on a map, but {shape.extras} extra token(s) travel with it; "
+                "drop them first with {take: map}"
+            )
+        if self.shift >= self.window:
+            raise LawError(
+                f"shift < window must hold, but got (shift={self.shift}, window={self.window})"
+            )
+        if not self.pad and (cut.rows, cut.columns) != (shape.height, shape.width):
+            fits = [
+                n
+                for n in range(1, self.window + 1)
+                if shape.height % min(n, shape.height) == 0 and shape.width % min(n, shape.width) == 0
+            ]
+            raise LawError(
+                f"window must divide the map, but got (window={self.window}, "
+                f"map={shape.height}x{shape.width}); windows that fit: "
+                f"{', '.join(map(str, fits))}; or pad: true"
+            )
+        return shape
+
+    def cost(self, shape: Shape, out: Shape, inner: Shape | None) -> Cost:
+        width, heads = shape.channels, self.heads_of(shape.channels)
+        cut = self.windows(shape)
+        if cut is not None:
+            if inner is not None:
+                raise LawError("kv needs attention over the whole map; drop the window")
+            queries, keys = cut.rows * cut.columns, cut.height * cut.width
+            sources = queries
+        else:
+            queries = shape.positions
+            sources = keys = inner.positions if inner is not None else queries
+        source_width = inner.channels if inner is not None else width
+        qkv_bias = 3 * width if self.qkv_bias else 0
+        params = width * width + 2 * width * source_width + qkv_bias
+        flops = queries * width * width + sources * source_width * 2 * width
+        activations = (queries + 2 * sources) * width
+        flops += 2 * queries * keys * width
+        activations += heads * queries * keys + queries * width
+        depth = 3
+        if self.project:
+            params += width * (width + 1)
+            flops += queries * width * width
+            activations += queries * width
+            depth += 1
+        table = self.bias_elements(shape, inner)
+        if table and self.share == "stage":
+            return Cost(
+                params, flops, activations, 0, depth, frozenset({(self._label(shape, inner), table)})
+            )
+        return Cost(params + table, flops, activations, 0, depth)
+
+    def bias_shape(self, shape: Shape, inner: Shape | None) -> tuple[int, ...] | None:
+        """Shape of the position bias parameter, or None."""
+        heads, cut = self.heads_of(shape.channels), self.windows(shape)
+        if self.bias == "table":
+            if inner is not None:
+                raise LawError("a relative position table needs keys on the queries' map; drop kv")
+            height = cut.height if cut else shape.height
+            width = cut.width if cut else shape.width
+            return ((2 * height - 1) * (2 * width - 1), heads)
+        if self.bias == "free":
+            if cut is not None:
+                return (heads, cut.height * cut.width, cut.height * cut.width)
+            keys = inner.positions if inner is not None else shape.positions
+            return (heads, shape.positions, keys)
+        return None
+
+    def bias_elements(self, shape: Shape, inner: Shape | None) -> int:
+        """Numbers in the position bias."""
+        size = self.bias_shape(shape, inner)
+        if size is None:
+            return 0
+        product = 1
+        for extent in size:
+            product *= extent
+        return product
+
+    def _label(self, shape: Shape, inner: Shape | None) -> str:
+        size = self.bias_shape(shape, inner)
+        assert size is not None
+        return f"{self.bias}_" + "x".join(map(str, size))
+
+    def shared_key(self, shape: Shape, inner: Shape | None) -> str | None:
+        """Name of the position bias that the layers of a stage share, or None."""
+        if self.share == "none" or self.bias == "none":
+            return None
+        return self._label(shape, inner)
+
+    def reach(self, shape: Shape) -> tuple[float, float]:
+        cut = self.windows(shape)
+        if cut is None or self.partition == "grid":
+            return float("inf"), 1
+        if cut.height >= shape.height and cut.width >= shape.width:
+            return float("inf"), 1
+        return max(cut.height, cut.width) - 1, 1
+
+    def bound_to(self, shape: Shape) -> bool:
+        return self.window is not None or self.bias != "none"

@@ -1,0 +1,138 @@
+"""What every layer is: knobs, a shape law and a cost law.
+
+A layer is a frozen pydantic model. `out` is its shape law and raises LawError where the input
+does not fit; `cost` counts it for one image. The torch module of the same name mirrors it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from archspec.errors import LawError
+from archspec.layers.shape import Shape
+
+if TYPE_CHECKING:
+    from archspec.layers.normalization import Defaults
+
+# Nothing near these bounds is a network; they stop absurd texts before anything is allocated.
+Width = Annotated[int, Field(ge=1, le=100_000)]
+Kernel = Annotated[int, Field(ge=1, le=255)]
+
+
+def _pair(value: object) -> object:
+    return (value, value) if not isinstance(value, (list, tuple)) else tuple(value)
+
+
+KernelPair = Annotated[tuple[Kernel, Kernel], BeforeValidator(_pair)]
+PaddingPair = Annotated[
+    tuple[Annotated[int, Field(ge=0, le=255)], Annotated[int, Field(ge=0, le=255)]],
+    BeforeValidator(_pair),
+]
+
+
+class Cost(NamedTuple):
+    """What one layer costs for one image.
+
+    params: trainable parameters; flops: multiply-adds of convolutions, linear layers and matrix
+    products; activations: output elements of those operators; other_flops: norms and pooling in
+    fvcore's convention (fvcore/nn/flop_count.py, jit_handles.py); depth: weighted operators on
+    the layer's longest path; shared: parameters that all equal layers of a stage share, as
+    (what, count) pairs that a stage counts once.
+    """
+
+    params: int = 0
+    flops: int = 0
+    activations: int = 0
+    other_flops: int = 0
+    depth: int = 0
+    shared: frozenset[tuple[str, int]] = frozenset()
+
+
+FREE = Cost()
+
+
+class Layer(BaseModel):
+    """A primitive. Subclasses set `name` (the word in YAML) and may set `primary`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    name: ClassVar[str]
+    #: the knob that a bare value sets: `{norm: layer}` is `{norm: {kind: layer}}`
+    primary: ClassVar[str | None] = None
+    #: knobs that hold words, not expressions
+    words: ClassVar[frozenset[str]] = frozenset()
+    #: the knob that holds nodes of its own, expanded from the layer's input
+    inner: ClassVar[str | None] = None
+
+    @classmethod
+    def complete(
+        cls, knobs: dict[str, object], shape: Shape, defaults: Defaults
+    ) -> Mapping[str, object]:
+        """Knobs that the text left to the place: the width here, the spec's norm and act."""
+        return knobs
+
+    def out(self, shape: Shape) -> Shape:
+        """Shape law."""
+        return shape
+
+    def cost(self, shape: Shape, out: Shape, inner: Shape | None) -> Cost:
+        """Cost law; `inner` is the output shape of the layer's own nodes, where it has some."""
+        return FREE
+
+    def reach(self, shape: Shape) -> tuple[float, float]:
+        """How far one output position sees beyond one input position, and the stride.
+
+        Both in input positions, the larger axis; infinity where every position is seen.
+        """
+        return 0, 1
+
+    def bound_to(self, shape: Shape) -> bool:
+        """Whether the module works only at the map size that the plan states."""
+        return False
+
+
+def refuse_extras(shape: Shape, name: str) -> None:
+    """Kernels, windows and pools work on maps alone."""
+    if shape.extras:
+        raise LawError(
+            f"{name} works on a map, but {shape.extras} extra token(s) travel with it; "
+            "drop them first with {take: map}"
+        )
+
+
+def convolved(size: int, kernel: int, stride: int, padding: int, dilation: int = 1) -> int:
+    """Output positions of a sliding window along one axis."""
+    return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+
+
+def paddings(
+    kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int] | None
+) -> tuple[int, int]:
+    """Padding as stated, else 0 where kernel equals stride and k//2 elsewhere."""
+    if padding is not None:
+        return padding
+    return (
+        0 if kernel[0] == stride[0] else kernel[0] // 2,
+        0 if kernel[1] == stride[1] else kernel[1] // 2,
+    )
+
+
+def slid(
+    shape: Shape,
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    padding: tuple[int, int],
+    dilation: int = 1,
+) -> tuple[int, int]:
+    """Map size after a sliding window; a window larger than the padded map breaks the law."""
+    height = convolved(shape.height, kernel[0], stride[0], padding[0], dilation)
+    width = convolved(shape.width, kernel[1], stride[1], padding[1], dilation)
+    if height < 1 or width < 1:
+        raise LawError(
+            f"kernel {kernel[0]}x{kernel[1]} does not fit the map {shape.height}x{shape.width} "
+            f"padded by {padding[0]},{padding[1]}"
+        )
+    return height, width

@@ -1,0 +1,135 @@
+"""A spec opened to its plan."""
+
+from __future__ import annotations
+
+from archspec.errors import LawError, SpecError
+from archspec.expand import Expander
+from archspec.layers import Shape
+from archspec.plan import NetworkPlan, Run, SequencePlan, StagePlan
+from archspec.resolve import placed
+from archspec.spec import NetworkSpec, Stage
+
+
+def plan_network(spec: NetworkSpec) -> NetworkPlan:
+    """Layers with their shapes; raises SpecError where a shape law breaks."""
+    try:
+        return _plan(spec)
+    except LawError as error:
+        if spec.tree is None:
+            raise SpecError(error.problem, None, ".".join(map(str, error.path))) from None
+        raise placed(error, spec.tree) from None
+
+
+def _plan(spec: NetworkSpec) -> NetworkPlan:
+    expander = Expander(spec.defaults, spec.form, spec.classes)
+    entry = spec.input.shape
+    stem = _at("stem", expander, spec.stem, entry)
+    shape = stem.out
+    stages = []
+    for index, stage in enumerate(spec.stages):
+        try:
+            plan = _stage(expander, stage, shape)
+        except LawError as error:
+            raise error.under("stages", index) from None
+        stages.append(plan)
+        shape = plan.out
+    head = _at("head", expander, spec.head, shape)
+    return NetworkPlan(
+        spec.name, stem, tuple(stages), head, entry, head.out, spec.defaults.drop_path
+    )
+
+
+def _at(
+    key: str, expander: Expander, nodes: tuple[object, ...], shape: Shape
+) -> SequencePlan:
+    try:
+        plan, _ = expander.sequence(nodes, shape, expander.words(shape, 1, None))  # type: ignore[arg-type]
+    except LawError as error:
+        raise error.under(key) from None
+    return plan
+
+
+def _stage(expander: Expander, stage: Stage, entry: Shape) -> StagePlan:
+    stride = stage.stride
+    try:
+        down, stride_left = expander.sequence(
+            stage.down, entry, expander.words(entry, stride, stage.width), stride
+        )
+    except LawError as error:
+        raise error.under("down") from None
+    left = 1 if stage.down else stride_left
+    runs, out = _blocks(expander, stage, down.out, left)
+    _check_stride(stage, entry, out)
+    if stage.width is not None and out.channels != stage.width:
+        raise LawError(
+            f"the blocks of a stage end at its width, but got (width={stage.width}, "
+            f"blocks end at {out.channels})",
+            ("width",),
+        )
+    return StagePlan(down, runs, entry, out)
+
+
+def _check_stride(stage: Stage, entry: Shape, out: Shape) -> None:
+    stride = stage.stride
+    for before, after in ((entry.height, out.height), (entry.width, out.width)):
+        if after not in (before // stride, -(-before // stride)):
+            hint = "" if stage.down else "; no unit of the first block used the word `stride`: give the stage a `down`"
+            raise LawError(
+                f"the map must shrink by the stride, but got (stride={stride}, "
+                f"map {entry.height}x{entry.width} -> {out.height}x{out.width})"
+                + (hint if (out.height, out.width) == (entry.height, entry.width) else ""),
+                ("stride",),
+            )
+
+
+def _blocks(
+    expander: Expander, stage: Stage, shape: Shape, stride: int
+) -> tuple[tuple[Run, ...], Shape]:
+    """Blocks as runs: as soon as a whole turn keeps the shape, it is held as a count."""
+    turns = stage.turns
+    if turns[0][0] is None:
+        return _in_turn(expander, stage, list(range(len(turns))), stage.count, shape, stride)
+    runs: list[Run] = []
+    for number, (times, _) in enumerate(turns):
+        if times:
+            part, shape = _in_turn(expander, stage, [number], times, shape, stride)
+            runs.extend(part)
+            stride = 1
+    return tuple(runs), shape
+
+
+def _in_turn(
+    expander: Expander, stage: Stage, numbers: list[int], count: int, shape: Shape, stride: int
+) -> tuple[tuple[Run, ...], Shape]:
+    period = len(numbers)
+    runs: list[Run] = []
+    done = 0
+    while done < count:
+        start, size = shape, min(period, count - done)
+        blocks = []
+        for number in numbers[:size]:
+            plan = _block(expander, stage, number, shape, stride)
+            blocks.append(plan)
+            shape = plan.out
+        steady = shape == start and stride == 1
+        stride = 1
+        times = (count - done) // period if steady and size == period else 1
+        runs.append(Run(times, tuple(blocks)))
+        done += times * size
+    return tuple(runs), shape
+
+
+def _block(
+    expander: Expander, stage: Stage, number: int, shape: Shape, stride: int
+) -> SequencePlan:
+    times, nodes = stage.turns[number]
+    try:
+        plan, _ = expander.sequence(
+            nodes, shape, expander.words(shape, stride, stage.width), stride
+        )
+    except LawError as error:
+        if stage.blocks is None:
+            raise error.under("block") from None
+        spelled = ("block",) if times is not None else ()
+        raise error.under("blocks", number, *spelled) from None
+    return plan

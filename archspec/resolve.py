@@ -1,0 +1,209 @@
+"""One tree from one text: `extends` merged, `set` applied, `each_stage` dealt to the stages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from archspec.errors import LawError, Mark, SpecError, did_you_mean
+from archspec.load import MarkedDict, MarkedList, copy_tree, find_mark, parse_yaml, read_yaml
+from archspec.paths import assign, find, parse_path, pretty, show
+from archspec.shipped import find_shipped, shipped_networks, shipped_spaces
+from archspec.strict import is_domain, shown
+
+#: every key of a text, in the order in which it is written
+KEYS = (
+    "format",
+    "name",
+    "doc",
+    "extends",
+    "set",
+    "form",
+    "input",
+    "classes",
+    "defaults",
+    "units",
+    "stem",
+    "each_stage",
+    "stages",
+    "head",
+    "reference",
+)
+FORMAT = 1
+_MERGED = ("input", "defaults", "units")
+_OWN = ("format", "name", "doc", "reference")
+_NODE_LISTS = ("stem", "head", "down", "block", "blocks", "shortcut", "do", "body")
+MOST_EXTENDS = 32
+
+
+def locate(source: str) -> Path:
+    """The file of a SPEC as given on the command line: a path, or a shipped name."""
+    path = Path(source)
+    if path.suffix in (".yaml", ".yml") or "/" in source or path.is_file():
+        return path
+    found = find_shipped(source)
+    if found is None:
+        known = [*shipped_networks(), *shipped_spaces()]
+        raise SpecError(
+            f"no file and no shipped spec is called {source!r}: {did_you_mean(source, known)}"
+        )
+    return found
+
+
+def resolve(path: Path, edits: Sequence[tuple[str, str]] = ()) -> MarkedDict:
+    """The tree of a file with its parents merged and each_stage dealt out.
+
+    edits: (path, YAML value) pairs, applied last, as `--set path=value` gives them.
+    """
+    tree = _resolve(path, ())
+    for where, text in edits:
+        shown_as = f"--set {where}"
+        value = parse_yaml(f"value: {text}", shown_as)["value"]
+        try:
+            _set(tree, where, value, None)
+        except LawError as error:
+            raise SpecError(f"{shown_as}: {error.problem}") from None
+    return deal(tree)
+
+
+def _resolve(path: Path, trail: tuple[Path, ...]) -> MarkedDict:
+    tree = read_yaml(path)
+    _check_keys(tree)
+    if "name" not in tree:
+        tree["name"] = path.stem
+    parent = tree.pop("extends", None)
+    settings = tree.pop("set", None)
+    if parent is not None:
+        mark = tree.marks.get("extends")
+        base_path = _parent(path, parent, mark)
+        real = path.resolve()
+        if base_path.resolve() in (*trail, real):
+            names = " -> ".join(item.name for item in (*trail, real, base_path))
+            raise SpecError(f"extends goes in a circle: {names}", mark, "extends")
+        if len(trail) >= MOST_EXTENDS:
+            raise SpecError(f"extends may go {MOST_EXTENDS} texts deep at most", mark, "extends")
+        tree = _merge(_resolve(base_path, (*trail, real)), tree)
+    if settings is not None:
+        _apply(tree, settings)
+    return tree
+
+
+def _check_keys(tree: MarkedDict) -> None:
+    version = tree.get("format", FORMAT)
+    if version != FORMAT or isinstance(version, bool):
+        newer = isinstance(version, int) and version > FORMAT
+        why = "is newer than this archspec; update it" if newer else f"is not a format; write {FORMAT}"
+        raise SpecError(f"format {shown(version)} {why}", find_mark(tree, ("format",)), "format")
+    for key in tree:
+        if key not in KEYS:
+            raise SpecError(
+                f"unknown key {key!r}: {did_you_mean(key, KEYS)}", tree.key_marks.get(key), str(key)
+            )
+
+
+def _parent(path: Path, parent: object, mark: Mark | None) -> Path:
+    if not isinstance(parent, str) or not parent:
+        raise SpecError(f"extends is a shipped name or a path, but got {shown(parent)}", mark, "extends")
+    if not parent.endswith((".yaml", ".yml")):
+        found = find_shipped(parent)
+        if found is not None:
+            return found
+        known = [*shipped_networks(), *shipped_spaces()]
+        raise SpecError(
+            f"extends names no shipped spec, {parent!r}: {did_you_mean(parent, known)}; "
+            "a path ends in .yaml",
+            mark,
+            "extends",
+        )
+    folder = path.resolve().parent
+    target = (folder / parent).resolve()
+    if not target.is_relative_to(folder):
+        raise SpecError(f"extends stays inside its folder, but got {parent!r}", mark, "extends")
+    if not target.is_file():
+        raise SpecError(f"extends names no file, {parent!r} in {path.parent}", mark, "extends")
+    return path.parent / parent
+
+
+def _merge(base: MarkedDict, over: MarkedDict) -> MarkedDict:
+    """Keys replace; input, defaults and units merge; a name and a reference are not inherited."""
+    for key in _OWN:
+        base.pop(key, None)
+    for key, value in over.items():
+        below = base.get(key)
+        if key in _MERGED and isinstance(below, MarkedDict) and isinstance(value, MarkedDict):
+            for inner, item in value.items():
+                below[inner] = item
+                below.marks[inner] = value.marks[inner]
+                below.key_marks[inner] = value.key_marks[inner]
+        else:
+            base[key] = value
+            if key in over.marks:
+                base.marks[key], base.key_marks[key] = over.marks[key], over.key_marks[key]
+    return base
+
+
+def _apply(tree: MarkedDict, settings: object) -> None:
+    if not isinstance(settings, MarkedDict):
+        raise SpecError(f"set is a mapping of path: value, but got {shown(settings)}", None, "set")
+    for where, value in settings.items():
+        try:
+            _set(tree, str(where), value, settings.marks.get(where))
+        except LawError as error:
+            raise SpecError(error.problem, settings.key_marks.get(where), f"set.{where}") from None
+
+
+def _set(tree: MarkedDict, where: str, value: Any, mark: Mark | None) -> None:
+    path = parse_path(where)
+    matches = find(tree, path)
+    if "*" in path and path[-1] not in _NODE_LISTS and _deals(value):
+        if len(value) != len(matches):
+            raise LawError(
+                f"a list is dealt out, one value to each match of {show(path)}: "
+                f"{len(matches)} are needed, but got {len(value)}"
+            )
+        marks = getattr(value, "marks", [mark] * len(value))
+        for match, item, place in zip(matches, value, marks, strict=True):
+            assign(tree, match, item, place)
+    else:
+        for match in matches:
+            assign(tree, match, copy_tree(value), mark)
+
+
+def _deals(value: object) -> bool:
+    return isinstance(value, list) and all(
+        is_domain(item) or not isinstance(item, (list, Mapping)) for item in value
+    )
+
+
+def deal(tree: MarkedDict) -> MarkedDict:
+    """each_stage's keys given to every stage that does not state its own."""
+    each = tree.pop("each_stage", None)
+    if each is None:
+        return tree
+    mark = tree.marks.get("each_stage")
+    if not isinstance(each, MarkedDict):
+        raise SpecError(f"each_stage is a mapping, but got {shown(each)}", mark, "each_stage")
+    stages = tree.get("stages")
+    if not isinstance(stages, MarkedList):
+        return tree
+    for stage in stages:
+        if not isinstance(stage, MarkedDict):
+            continue
+        for key, value in each.items():
+            replaced = key in ("block", "blocks") and ("block" in stage or "blocks" in stage)
+            if key not in stage and not replaced:
+                stage[key] = copy_tree(value)
+                stage.marks[key], stage.key_marks[key] = each.marks[key], each.key_marks[key]
+    return tree
+
+
+def placed(error: LawError, tree: Any, fallback: str = "") -> SpecError:
+    """A law that broke in `tree`, with file, line, column and path."""
+    path = error.own or error.path
+    mark = find_mark(tree, path) or (Mark(fallback, 1, 1) if fallback else None)
+    inside = f" (in unit {' > '.join(error.inside)})" if error.inside else ""
+    return SpecError(error.problem + inside, mark, pretty(tree, error.path))
+
+
+__all__ = ["KEYS", "deal", "locate", "placed", "resolve"]

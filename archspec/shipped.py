@@ -1,0 +1,49 @@
+"""Where the shipped specs lie: beside the package in a checkout, inside it when installed."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+
+@cache
+def specs_folder() -> Path:
+    """The folder that holds units/, spaces/ and the families."""
+    package = Path(__file__).resolve().parent
+    inside = package / "specs"
+    return inside if inside.is_dir() else package.parent / "specs"
+
+
+def shipped_files(*folders: str) -> list[Path]:
+    """All YAML files of some folders of the shipped specs, in order of their path."""
+    return sorted(specs_folder().joinpath(*folders).rglob("*.yaml"))
+
+
+#: folders of the shipped specs that hold no network
+NOT_NETWORKS = ("units", "spaces", "roadmaps", "recipes", "studies")
+
+
+@cache
+def shipped_networks() -> dict[str, Path]:
+    """Shipped networks by name; the family is the folder's name."""
+    root = specs_folder()
+    return {
+        path.stem: path
+        for path in shipped_files()
+        if path.relative_to(root).parts[0] not in NOT_NETWORKS
+    }
+
+
+@cache
+def shipped_spaces() -> dict[str, Path]:
+    """Shipped search spaces by name."""
+    return {path.stem: path for path in shipped_files("spaces")}
+
+
+def find_shipped(name: str) -> Path | None:
+    """A shipped network or space by its name, or by the only name that it begins."""
+    known = {**shipped_networks(), **shipped_spaces()}
+    if name in known:
+        return known[name]
+    longer = [stem for stem in known if stem.startswith(name + "_patch")]
+    return known[longer[0]] if len(longer) == 1 else None

@@ -1,0 +1,236 @@
+"""The spec: one network as written, checked.
+
+A NetworkSpec is frozen. `read_spec` makes one from a file or shipped name, `make_spec` from a
+tree, and `plan_spec` opens it to layers and shapes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
+
+from archspec.binding import STAGE_WORDS, WORDS, bind
+from archspec.errors import LawError
+from archspec.layers import Defaults, Shape
+from archspec.load import dump_yaml, parse_yaml
+from archspec.nodes import MOST_TIMES, dump_nodes, parse_nodes
+from archspec.quantities import parse_count
+from archspec.resolve import FORMAT, locate, placed, resolve
+from archspec.strict import Strict
+from archspec.units import Unit, law_of, make_units, shipped_units
+
+Nodes = Annotated[tuple[Any, ...], BeforeValidator(parse_nodes), PlainSerializer(dump_nodes)]
+Side = Annotated[int, Field(ge=1, le=16_384)]
+Count = Annotated[
+    float, BeforeValidator(lambda raw: parse_count(raw) if isinstance(raw, str) else raw)
+]
+
+
+class Input(Strict):
+    """What the network is fed: resolution in pixels, a side or [height, width]."""
+
+    channels: Annotated[int, Field(ge=1, le=4096)] = 3
+    resolution: Side | tuple[Side, Side] = 224
+
+    @property
+    def shape(self) -> Shape:
+        """Input shape of one image."""
+        side = self.resolution
+        height, width = side if isinstance(side, tuple) else (side, side)
+        return Shape(self.channels, height, width)
+
+
+class Reference(Strict):
+    """Published figures and their source; they are shown, never used."""
+
+    params: Count | None = None
+    flops: Count | None = None
+    top1: float | None = None
+    source: str = ""
+    note: str = ""
+
+
+class Turn(BaseModel):
+    """One block list; `times` where blocks are spelled out, None where they take turns."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    block: Nodes
+    times: Annotated[int, Field(ge=0, le=MOST_TIMES)] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, raw: object) -> object:
+        return {"block": raw} if isinstance(raw, (list, tuple)) else raw
+
+
+class Stage(Strict):
+    """Blocks at one width; `down` takes the stride, else the first block does."""
+
+    width: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    depth: Annotated[int, Field(ge=1, le=MOST_TIMES)] | None = None
+    stride: Annotated[int, Field(ge=1, le=64)] = 1
+    down: Nodes = ()
+    block: Nodes | None = None
+    blocks: tuple[Turn, ...] | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Stage:
+        if (self.block is None) == (self.blocks is None):
+            raise LawError("a stage has either block or blocks")
+        if self.blocks is not None:
+            if not self.blocks:
+                raise LawError("blocks lists one block or more", ("blocks",))
+            spelled = [turn.times is not None for turn in self.blocks]
+            if any(spelled) and not all(spelled):
+                raise LawError("blocks are all in turn or all spelled out with times", ("blocks",))
+            if all(spelled) and self.depth is not None and self.depth != self.count:
+                raise LawError(
+                    f"depth is the sum of times here, {self.count}, but got {self.depth}", ("depth",)
+                )
+        return self
+
+    @property
+    def turns(self) -> tuple[tuple[int | None, tuple[Any, ...]], ...]:
+        """Block lists as (times, nodes), in turn (times None) or spelled out."""
+        if self.blocks is None:
+            return ((None, self.block or ()),)
+        return tuple((turn.times, turn.block) for turn in self.blocks)
+
+    @property
+    def count(self) -> int:
+        """Number of blocks."""
+        if self.blocks is not None and self.blocks[0].times is not None:
+            return sum(turn.times or 0 for turn in self.blocks)
+        return 1 if self.depth is None else self.depth
+
+
+class NetworkSpec(Strict):
+    """A whole network."""
+
+    format: Literal[1] = FORMAT
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    doc: str = ""
+    form: Literal["train", "merged"] = "train"
+    input: Input = Input()
+    classes: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
+    defaults: Defaults = Defaults()
+    units: dict[str, Any] = {}
+    stem: Nodes = ()
+    stages: tuple[Stage, ...] = ()
+    head: Nodes = ()
+    reference: Reference | None = None
+
+    _tree: Any = PrivateAttr(default=None)
+
+    def __eq__(self, other: object) -> bool:
+        # where a spec was read from is no part of it
+        return isinstance(other, NetworkSpec) and self.__dict__ == other.__dict__
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @model_validator(mode="after")
+    def _bound(self) -> NetworkSpec:
+        table: Mapping[str, Unit] = shipped_units()
+        if self.units:
+            try:
+                own = make_units(self.units, table, own=True)
+            except LawError as error:
+                raise error.under("units") from None
+            table = {**table, **own}
+        _bind_at(("stem",), self.stem, table, WORDS)
+        for index, stage in enumerate(self.stages):
+            words = WORDS if stage.width is None else STAGE_WORDS
+            _bind_at(("stages", index, "down"), stage.down, table, words)
+            if stage.blocks is None:
+                _bind_at(("stages", index, "block"), stage.block or (), table, words)
+            else:
+                for number, turn in enumerate(stage.blocks):
+                    spelled = ("block",) if turn.times is not None else ()
+                    place = ("stages", index, "blocks", number, *spelled)
+                    _bind_at(place, turn.block, table, words)
+        _bind_at(("head",), self.head, table, WORDS)
+        return self
+
+    @property
+    def tree(self) -> Any:
+        """The tree that this spec was made from, with places; None for one made in Python."""
+        return self._tree
+
+    def dump(self) -> str:
+        """The whole spec as YAML that reads back to an equal spec; nothing is inherited."""
+        raw = self.model_dump(mode="json", exclude_defaults=True, exclude={"units"})
+        for stage, spec in zip(raw.get("stages", ()), self.stages, strict=True):
+            if spec.blocks is not None:
+                stage["blocks"] = [
+                    dump_nodes(turn.block)
+                    if turn.times is None
+                    else {"times": turn.times, "block": dump_nodes(turn.block)}
+                    for turn in spec.blocks
+                ]
+        if self.units:
+            raw["units"] = {name: _plain(unit) for name, unit in self.units.items()}
+        order = ["format", *type(self).model_fields]
+        raw["format"] = FORMAT
+        return dump_yaml({key: raw[key] for key in dict.fromkeys(order) if key in raw})
+
+
+def _plain(raw: Any) -> Any:
+    if isinstance(raw, Mapping):
+        return {key: _plain(value) for key, value in raw.items()}
+    return [_plain(item) for item in raw] if isinstance(raw, (list, tuple)) else raw
+
+
+def _bind_at(
+    place: tuple[str | int, ...],
+    nodes: Sequence[Any],
+    table: Mapping[str, Unit],
+    words: frozenset[str],
+) -> None:
+    try:
+        bind(nodes, table, words)
+    except LawError as error:
+        raise error.under(*place) from None
+
+
+def make_spec(tree: Mapping[str, Any]) -> NetworkSpec:
+    """A checked spec from a resolved tree; raises SpecError with the place."""
+    try:
+        spec = NetworkSpec.model_validate(tree)
+    except ValidationError as error:
+        raise placed(law_of(error), tree) from None
+    except LawError as error:
+        raise placed(error, tree) from None
+    spec._tree = tree
+    return spec
+
+
+def read_spec(source: str | Path, edits: Sequence[tuple[str, str]] = ()) -> NetworkSpec:
+    """A spec from a file or a shipped name; edits are (path, YAML value) pairs.
+
+    Raises SpecError with file, line, column, path and law where the text is wrong.
+    """
+    path = source if isinstance(source, Path) else locate(source)
+    return make_spec(resolve(path, edits))
+
+
+def parse_spec(text: str, name: str = "text") -> NetworkSpec:
+    """A spec from YAML text that extends nothing, as `dump` writes it."""
+    tree = parse_yaml(text, name)
+    tree.setdefault("name", name)
+    return make_spec(tree)
+
+
+__all__ = ["NetworkSpec", "Stage", "make_spec", "parse_spec", "read_spec"]

@@ -1,0 +1,273 @@
+"""Units: named bodies of layers and joins with knobs, as data.
+
+The shipped ones are `specs/units/*.yaml`; a spec's own stand over them. A unit's body sees the
+units of its own text and the shipped ones, so that a spec cannot change what a shipped unit means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from pydantic import PrivateAttr, ValidationError, field_validator
+
+from archspec.binding import STAGE_WORDS, bind
+from archspec.errors import LawError, SpecError, did_you_mean
+from archspec.expressions import Expression, parse
+from archspec.layers import LAYERS
+from archspec.load import find_mark, read_yaml
+from archspec.nodes import STRUCTURE, Call, Join, Node, Residual, Times, TokenMix, parse_nodes
+from archspec.plan import SequencePlan
+from archspec.shipped import shipped_files
+from archspec.strict import Strict, shown
+
+Value = int | float | bool | str | tuple[Any, ...] | None
+
+
+class Knob(Strict):
+    """A knob's default (a value, an expression or a word) and what it may be."""
+
+    default: Value = None
+    min: float | None = None
+    max: float | None = None
+    choices: tuple[Value, ...] | None = None
+    doc: str = ""
+
+    def check(self, value: object) -> None:
+        """Raise LawError unless the value lies within min, max and choices."""
+        if self.choices is not None and value not in self.choices:
+            raise LawError(f"unknown value {shown(value)}: {did_you_mean(value, self.choices)}")
+        if isinstance(value, (int, float)):
+            if self.min is not None and value < self.min:
+                raise LawError(f"value >= {self.min:g} must hold, but got {shown(value)}")
+            if self.max is not None and value > self.max:
+                raise LawError(f"value <= {self.max:g} must hold, but got {shown(value)}")
+
+
+class Unit(Strict):
+    """A unit as written; `bind` makes it ready for use."""
+
+    doc: str = ""
+    source: str = ""
+    knobs: dict[str, Knob] = {}
+    body: tuple[Any, ...]
+
+    _name: str = PrivateAttr(default="")
+    _own: bool = PrivateAttr(default=False)
+    _uses_stride: bool = PrivateAttr(default=False)
+    _defaults: dict[str, Expression] = PrivateAttr(default_factory=dict)
+    _words: frozenset[str] = PrivateAttr(default=frozenset())
+    _memory: dict[tuple[object, ...], SequencePlan] = PrivateAttr(default_factory=dict)
+
+    @field_validator("knobs", mode="before")
+    @classmethod
+    def _short_knobs(cls, raw: object) -> object:
+        if not isinstance(raw, Mapping):
+            return raw
+        return {
+            name: given if isinstance(given, Mapping) else {"default": given}
+            for name, given in raw.items()
+        }
+
+    @field_validator("body", mode="before")
+    @classmethod
+    def _nodes(cls, raw: object) -> object:
+        return parse_nodes(raw)
+
+    @property
+    def name(self) -> str:
+        """The word under which it is called."""
+        return self._name
+
+    @property
+    def memory(self) -> dict[tuple[object, ...], SequencePlan]:
+        """Plans of this unit by place and knobs, so that equal subtrees are made once."""
+        return self._memory
+
+    @property
+    def own(self) -> bool:
+        """Whether the spec's own text defines it."""
+        return self._own
+
+    @property
+    def uses_stride(self) -> bool:
+        """Whether its body uses the word `stride` without having a knob of that name."""
+        return self._uses_stride
+
+    @property
+    def word_knobs(self) -> frozenset[str]:
+        """Knobs that hold a word, such as a norm's kind, rather than a number."""
+        return self._words
+
+    def prepare(self, name: str, own: bool) -> None:
+        """Tell words from expressions among the defaults."""
+        self._name, self._own = name, own
+        legal = set(STAGE_WORDS)
+        words = set()
+        for knob, spec in self.knobs.items():
+            if not knob.isidentifier() or knob in STAGE_WORDS - {"stride"}:
+                raise LawError(f"a knob cannot be called {knob!r}", ("knobs", knob))
+            default = spec.default
+            if spec.choices is not None and any(isinstance(item, str) for item in spec.choices):
+                words.add(knob)
+            elif isinstance(default, str):
+                if default.isidentifier() and default not in legal:
+                    words.add(knob)
+                else:
+                    expression = parse(default)
+                    for word in sorted(expression.words - legal):
+                        raise LawError(
+                            f"unknown word {word!r}: {did_you_mean(word, sorted(legal))}",
+                            ("knobs", knob),
+                        )
+                    self._defaults[knob] = expression
+            if knob not in words:
+                legal.add(knob)
+        self._words = frozenset(words)
+
+    def bind_body(self, table: Mapping[str, Unit]) -> None:
+        """Tie the body's calls; units that it calls are bound already."""
+        numeric = frozenset(self.knobs) - self._words
+        bind(self.body, table, STAGE_WORDS | numeric, self._words)
+        self._uses_stride = "stride" not in self.knobs and (
+            any("stride" in text.words for text in self._defaults.values())
+            or _uses_stride(self.body)
+        )
+
+    def scope(self, given: dict[str, object], words: dict[str, object]) -> dict[str, object]:
+        """The words of the body: the place's, the knobs as given, and defaults evaluated here."""
+        scope = words
+        for knob, value in given.items():
+            scope[knob] = value
+        for knob, spec in self.knobs.items():
+            if knob not in given:
+                expression = self._defaults.get(knob)
+                scope[knob] = expression.evaluate(scope) if expression else spec.default
+            if spec.choices is not None or spec.min is not None or spec.max is not None:
+                try:
+                    spec.check(scope[knob])
+                except LawError as error:
+                    raise error.under(knob) from None
+        return scope
+
+
+def _uses_stride(nodes: Sequence[Node]) -> bool:
+    for node in nodes:
+        if node.condition is not None and "stride" in node.condition.words:
+            return True
+        if isinstance(node, Call):
+            bound = node.bound
+            assert bound is not None
+            passes = any(word == "stride" for _, word in bound.named)
+            computes = any("stride" in text.words for _, text in bound.computed)
+            if bound.takes_stride or passes or computes:
+                return True
+            if bound.inner and _uses_stride(bound.inner):
+                return True
+        elif any(_uses_stride(part) for part in _parts(node)):
+            return True
+    return False
+
+
+def _parts(node: Node) -> list[tuple[Node, ...]]:
+    """The node lists directly below a node."""
+    if isinstance(node, (Times, TokenMix)):
+        return [node.do]
+    if isinstance(node, Residual):
+        return [node.do, node.shortcut] if isinstance(node.shortcut, tuple) else [node.do]
+    if isinstance(node, Join):
+        return [branch.do for branch in node.branches]
+    return []
+
+
+def called(nodes: Sequence[Node]) -> Iterator[str]:
+    """Names that node lists call, nested ones included."""
+    for node in nodes:
+        if isinstance(node, Call):
+            yield node.name
+            layer = LAYERS.get(node.name)
+            if layer is not None and layer.inner in node.knobs:
+                yield from called(node.knobs[layer.inner])  # type: ignore[arg-type]
+        for part in _parts(node):
+            yield from called(part)
+
+
+def make_units(raw: Mapping[str, Any], beneath: Mapping[str, Unit], own: bool) -> dict[str, Unit]:
+    """Units of one text, over those `beneath`; raises LawError with a path below `units`."""
+    units: dict[str, Unit] = {}
+    for name, text in raw.items():
+        try:
+            if not str(name).isidentifier() or name in STRUCTURE or name in LAYERS:
+                raise LawError(f"a unit cannot be called {name!r}: the word has a meaning already")
+            unit = text if isinstance(text, Unit) else Unit.model_validate(text)
+            unit.prepare(name, own)
+            units[name] = unit
+        except LawError as error:
+            raise error.under(name) from None
+        except ValidationError as error:
+            raise law_of(error).under(name) from None
+    table = {**beneath, **units}
+    for name in _callees_first(units):
+        try:
+            units[name].bind_body(table)
+        except LawError as error:
+            raise error.under(name, "body") from None
+    return units
+
+
+def _callees_first(units: Mapping[str, Unit]) -> list[str]:
+    order: list[str] = []
+    trail: list[str] = []
+
+    def visit(name: str) -> None:
+        if name in order:
+            return
+        if name in trail:
+            circle = " -> ".join([*trail[trail.index(name) :], name])
+            raise LawError(f"a unit may not call itself: {circle}", (name, "body"))
+        trail.append(name)
+        for callee in called(units[name].body):
+            if callee in units:
+                visit(callee)
+        order.append(trail.pop())
+
+    for name in units:
+        visit(name)
+    return order
+
+
+def law_of(error: ValidationError) -> LawError:
+    """The first of pydantic's errors as one law with its path."""
+    first = error.errors(include_url=False)[0]
+    cause = first.get("ctx", {}).get("error")
+    location = tuple(part for part in first["loc"])
+    if isinstance(cause, LawError):
+        return LawError(cause.problem, (*location, *cause.path))
+    message = first["msg"][0].lower() + first["msg"][1:]
+    given = first.get("input")
+    if first["type"] == "missing":
+        return LawError(f"{location[-1]!r} is missing", location[:-1])
+    return LawError(f"{message}, but got {shown(given)}", location)
+
+
+@cache
+def shipped_units() -> dict[str, Unit]:
+    """Every unit of specs/units, by name."""
+    raw: dict[str, Any] = {}
+    trees: dict[str, Any] = {}
+    for path in shipped_files("units"):
+        tree = read_yaml(path)
+        for name, text in tree.items():
+            if name in raw:
+                raise SpecError(f"unit {name!r} is shipped twice", find_mark(tree, (name,)))
+            raw[name], trees[name] = text, tree
+    try:
+        return make_units(raw, {}, own=False)
+    except LawError as error:
+        tree = trees.get(str(error.path[0])) if error.path else None
+        raise SpecError(
+            error.problem,
+            find_mark(tree, error.path) if tree is not None else None,
+            ".".join(map(str, error.path)),
+        ) from None

@@ -1,0 +1,1 @@
+"""Show what a search found: run folder -> frame -> infos -> figures -> one HTML page (no torch)."""

@@ -1,0 +1,166 @@
+"""Plotly figures of the infos in `reports.frames`: ready for a notebook, and the page's style.
+
+A trace's `meta` tells its role (search, random, front, shipped, or the kind of a history). The page
+takes these figures without rows and fills each role from its one table of points, so that 10,000
+trials are embedded once and looks are still decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from reports.frames import Front, History, scored
+from reports.metrics import Metric
+from reports.palette import LIGHT, Palette
+
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+WEBGL_ABOVE = 2000
+"""From this many points on, marks are drawn by WebGL: SVG nodes make a browser crawl."""
+
+
+def front_figure(
+    frame: pd.DataFrame,
+    front: Front,
+    score: Metric,
+    palette: Palette = LIGHT,
+    budget: float | None = None,
+) -> go.Figure:
+    """Score against one cost: the front, what lies below it, and the baselines.
+
+    `budget` is in the column's own unit (multiply-adds, not GFLOPs); a vertical line shows it.
+    """
+    metric = front.metric
+    rows = frame.iloc[list(front.rows)]
+    search = scored(frame, "search")
+    others = search[~search["number"].isin(rows["number"])]
+    cloud = go.Scattergl if len(frame) > WEBGL_ABOVE else go.Scatter
+    edge = {"color": palette.card, "width": 1.2}
+    traces = [
+        cloud(
+            **_points(others, metric),
+            name="Search",
+            meta="search",
+            mode="markers",
+            marker={"size": 7, "color": palette.search, "opacity": 0.62},
+        ),
+        cloud(
+            **_points(scored(frame, "random"), metric),
+            name="Random baseline",
+            meta="random",
+            mode="markers",
+            marker={
+                "size": 7,
+                "symbol": "square-open",
+                "color": palette.random,
+                "opacity": 0.85,
+                "line": {"width": 1.4, "color": palette.random},
+            },
+        ),
+        go.Scatter(
+            **_points(rows, metric),
+            name="Front",
+            meta="front",
+            mode="lines+markers",
+            line={"color": palette.front, "width": 2, "shape": "hv"},
+            marker={"size": 9.5, "color": palette.front, "line": edge},
+        ),
+        go.Scatter(
+            **_points(scored(frame, "shipped"), metric),
+            name="Shipped networks",
+            meta="shipped",
+            mode="markers",
+            marker={"size": 11.5, "symbol": "diamond", "color": palette.shipped, "line": edge},
+        ),
+    ]
+    figure = go.Figure(traces, _layout(palette, metric.title, score.title))
+    if budget is not None:
+        figure.add_vline(
+            budget / metric.divisor, line={"color": palette.ink, "width": 1, "dash": "4px,4px"}
+        )
+    return figure
+
+
+def history_figure(
+    histories: Sequence[History], score: Metric, palette: Palette = LIGHT
+) -> go.Figure:
+    """Best score so far against the number of scored trials, one step line a kind."""
+    looks = {
+        "search": ("Search", palette.front, "solid"),
+        "random": ("Random baseline", palette.random, "5px,3px"),
+    }
+    figure = go.Figure(layout=_layout(palette, "scored trials", f"Best {score.title}"))
+    for history in histories:
+        name, colour, dash = looks[history.kind]
+        ends = [(step.count, step.score, step.number) for step in history.steps]
+        if ends:  # the line goes on to the last scored trial
+            ends.append((history.scored, *ends[-1][1:]))
+        count, best, number = zip(*ends, strict=True) if ends else ((), (), ())
+        figure.add_trace(
+            go.Scatter(
+                x=count,
+                y=best,
+                customdata=number,
+                name=name,
+                meta=history.kind,
+                mode="lines+markers",
+                line={"color": colour, "width": 2, "shape": "hv", "dash": dash},
+                marker={"size": 5, "color": colour},
+                hovertemplate="trial %{customdata}: %{y}<extra></extra>",
+            )
+        )
+    return figure
+
+
+def _points(rows: pd.DataFrame, metric: Metric) -> dict[str, object]:
+    """x, y, trial numbers and hover text (Plotly reads markup in it, so it is escaped)."""
+    names = rows["name"].where(rows["name"].notna(), "trial " + rows["number"].astype(str))
+    stages = rows["stages"].fillna("").astype(str)
+    return {
+        "x": rows[metric.key].to_numpy(np.float64) / metric.divisor,
+        "y": rows["score"].to_numpy(np.float64),
+        "customdata": rows["number"].to_numpy(),
+        "text": [
+            f"<b>{escape(str(name))}</b><br>" + escape(text).replace(" | ", "<br>")
+            for name, text in zip(names, stages, strict=True)
+        ],
+        "hovertemplate": "%{text}<br>score %{y}<br>%{x}<extra></extra>",
+    }
+
+
+def _layout(palette: Palette, x_title: str, y_title: str) -> dict[str, object]:
+    """Horizontal hairlines only; titles stand outside the data, the page adds its own legend."""
+    axis = {
+        "zeroline": False,
+        "automargin": True,
+        "tickfont": {"size": 12, "color": palette.muted},
+        "tickcolor": palette.line,
+        "linecolor": palette.line,
+    }
+    title_font = {"size": 12.5, "color": palette.muted}
+    return {
+        "template": "none",
+        "font": {"family": FONT, "size": 13, "color": palette.ink},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "margin": {"l": 56, "r": 16, "t": 16, "b": 52},
+        "showlegend": False,
+        "hovermode": "closest",
+        "xaxis": axis
+        | {
+            "showgrid": False,
+            "showline": True,
+            "ticks": "outside",
+            "ticklen": 5,
+            "title": {"text": escape(x_title), "font": title_font, "standoff": 14},
+        },
+        "yaxis": axis
+        | {
+            "gridcolor": palette.line,
+            "title": {"text": escape(y_title), "font": title_font, "standoff": 12},
+        },
+    }

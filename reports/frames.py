@@ -1,0 +1,147 @@
+"""What to show, computed from the frame of a run: the figures and the page only draw it.
+
+A frame has one row a trial. `kind` says who proposed it (search, random, shipped) and `state` what
+became of it (scored, repeat, infeasible, failed); `score` is better when higher, costs when lower.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from reports.metrics import COSTS, FLOPS, Metric
+
+FLOPS_BAND = 1.1
+"""Two networks count as equal in FLOPs when they lie in one band, each band 10% wide."""
+
+
+class Front(NamedTuple):
+    """Rows (positions in the frame) that no other row beats, from the cheapest to the dearest."""
+
+    metric: Metric
+    rows: tuple[int, ...]
+
+
+class Step(NamedTuple):
+    """After `count` scored trials the best score was `score`, reached by trial `number`."""
+
+    count: int
+    number: int
+    score: float
+
+
+class History(NamedTuple):
+    """Best score so far of one kind: the steps where it rose, of `scored` trials in all."""
+
+    kind: str
+    scored: int
+    steps: tuple[Step, ...]
+
+
+class Trouble(NamedTuple):
+    """Trials that were infeasible or failed for one reason; `alike`: up to the figures in it."""
+
+    state: str
+    reason: str
+    numbers: tuple[int, ...]
+    alike: bool
+
+
+class Agreement(NamedTuple):
+    """Kendall's tau between the score and a cost: over all trials, and at equal FLOPs.
+
+    None where it is undefined: fewer than three trials, or one side constant.
+    """
+
+    metric: Metric
+    overall: float | None
+    equal_flops: float | None
+
+
+def scored(frame: pd.DataFrame, *kinds: str) -> pd.DataFrame:
+    """The rows with a finite score, of the given kinds (of all when none is given)."""
+    finite = (frame["state"] == "scored") & np.isfinite(frame["score"].astype(float))
+    return frame[finite & frame["kind"].isin(kinds)] if kinds else frame[finite]
+
+
+def front(
+    frame: pd.DataFrame, metric: Metric = FLOPS, kinds: tuple[str, ...] = ("search",)
+) -> Front:
+    """Pareto front of score (higher) against one cost (lower), of the scored rows of `kinds`.
+
+    Baselines stand beside the front and are no part of it, unless `kinds` names them. Of rows that
+    are equal in both, the one with the lowest trial number stays.
+    """
+    positions = pd.Series(np.arange(len(frame)), index=frame.index)
+    rows = scored(frame, *kinds)
+    rows = rows[rows[metric.key].notna()].assign(position=positions)
+    order = rows.sort_values([metric.key, "score", "number"], ascending=[True, False, True])
+    best_before = order["score"].astype(float).cummax().shift(fill_value=-np.inf)
+    kept = order[order["score"].astype(float) > best_before]
+    return Front(metric, tuple(int(position) for position in kept["position"]))
+
+
+def history(frame: pd.DataFrame, kind: str) -> History:
+    """Best score so far of one kind, in the order of trial numbers; repeats do not count."""
+    rows = scored(frame, kind).sort_values("number")
+    best, steps = -np.inf, []
+    for count, (number, score) in enumerate(zip(rows["number"], rows["score"], strict=True), 1):
+        if score > best:
+            best = float(score)
+            steps.append(Step(count, int(number), best))
+    return History(kind, len(rows), tuple(steps))
+
+
+def troubles(frame: pd.DataFrame) -> tuple[Trouble, ...]:
+    """Why trials were infeasible or failed, the commonest reason first.
+
+    Reasons that differ only in their figures are one group, told by its first trial.
+    """
+    groups: dict[tuple[str, str], list[tuple[int, str]]] = {}
+    rows = frame[frame["state"].isin(("infeasible", "failed"))].sort_values("number")
+    for number, state, reason in zip(rows["number"], rows["state"], rows["reason"], strict=True):
+        text = reason if isinstance(reason, str) and reason else "no reason was recorded"
+        pattern = re.sub(r"\d+(?:[.,]\d+)*", "#", text)
+        groups.setdefault((state, pattern), []).append((int(number), text))
+    found = [
+        Trouble(
+            state,
+            trials[0][1],
+            tuple(number for number, _ in trials),
+            len({text for _, text in trials}) > 1,
+        )
+        for (state, _), trials in groups.items()
+    ]
+    return tuple(sorted(found, key=lambda trouble: (-len(trouble.numbers), trouble.numbers)))
+
+
+def agreements(frame: pd.DataFrame) -> tuple[Agreement, ...]:
+    """Does the score say more than a count that costs nothing? One `Agreement` for each cost.
+
+    Over the scored trials of search and random baseline. At equal FLOPs: tau inside each band of
+    FLOPs, averaged with the number of pairs in the band as weight.
+    """
+    rows = scored(frame, "search", "random")
+    flops = rows["flops"].astype(float)
+    bands = np.floor(np.log(flops.where(flops > 0)) / np.log(FLOPS_BAND))
+    found = []
+    for metric in COSTS:
+        overall = _tau(rows, metric)
+        pairs, total = 0.0, 0.0
+        for _, band in rows.groupby(bands):
+            tau = _tau(band, metric)
+            if tau is not None:
+                weight = len(band) * (len(band) - 1) / 2
+                pairs, total = pairs + weight, total + weight * tau
+        found.append(Agreement(metric, overall, total / pairs if pairs else None))
+    return tuple(found)
+
+
+def _tau(rows: pd.DataFrame, metric: Metric) -> float | None:
+    pair = rows[["score", metric.key]].astype(float).dropna()
+    if len(pair) < 3 or (pair.nunique() < 2).any():  # tau-b divides by the untied pairs
+        return None
+    return float(pair["score"].corr(pair[metric.key], method="kendall"))

@@ -1,0 +1,96 @@
+"""Write the page of a run: one HTML file that works offline and asks nothing of the network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from reports.frames import agreements, front, scored, troubles
+from reports.metrics import COSTS
+from reports.palette import DARK, LIGHT
+from reports.payload import first_axis, payload, script_safe
+
+if TYPE_CHECKING:
+    from search.folder import RunInfo
+
+NEXT_COMMANDS = ("archspec show FILE --layers", "archspec cost FILE --fvcore")
+SCRIPTS = ("dom.js", "labels.js", "chart.js", "panel.js", "table.js", "page.js")
+
+
+def write_page(
+    info: RunInfo,
+    frame: pd.DataFrame,
+    path: Path,
+    *,
+    next_commands: Sequence[str] = NEXT_COMMANDS,
+    files: Mapping[int, str] | None = None,
+) -> Path:
+    """Write the page of a run to `path` and return it; the same input gives the same bytes.
+
+    `next_commands` are shown with each network, `FILE` replaced by its file: `files` tells it by
+    trial number; a shipped network goes by its name, any other is first saved from the page.
+    """
+    plotly = Markup(get_plotlyjs())
+    script = Markup("\n".join(_part(name) for name in SCRIPTS))
+    data = payload(info, frame, next_commands, files or {})
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    html = environment.from_string(_part("page.html")).render(
+        info=info,
+        budget=" and ".join(str(budget) for budget in info.budgets),
+        counts=_counts(frame),
+        best=_best(frame),
+        front_size=len(front(frame, next(m for m in COSTS if m.key == first_axis(info))).rows),
+        metrics=COSTS,
+        axis=first_axis(info),
+        troubles=troubles(frame),
+        agreements=agreements(frame),
+        policy=_policy(plotly, script),
+        light=Markup(LIGHT.variables()),
+        dark=Markup(DARK.variables()),
+        style=Markup(_part("page.css")),
+        plotly=plotly,
+        script=script,
+        data=Markup(script_safe(data)),
+    )
+    path.write_text(html, encoding="utf-8", newline="\n")
+    return path
+
+
+def _part(name: str) -> str:
+    return resources.files("reports").joinpath(name).read_text(encoding="utf-8")
+
+
+def _counts(frame: pd.DataFrame) -> dict[str, int]:
+    """How many trials ended in which state, and how many scored ones each kind has."""
+    states = ("scored", "repeat", "infeasible", "failed")
+    kinds = ("search", "random", "shipped")
+    counts = {state: int((frame["state"] == state).sum()) for state in states}
+    return counts | {kind: len(scored(frame, kind)) for kind in kinds}
+
+
+def _best(frame: pd.DataFrame) -> tuple[float, int] | None:
+    """Score and number of the best search trial; baselines do not count."""
+    rows = scored(frame, "search").sort_values(["score", "number"], ascending=[False, True])
+    return (float(rows["score"].iloc[0]), int(rows["number"].iloc[0])) if len(rows) else None
+
+
+def _policy(*scripts: str) -> str:
+    """A content security policy: these scripts and no others, no request, no inline handler.
+
+    'unsafe-eval' is for Plotly's WebGL marks, which compile their drawing functions.
+    """
+    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts]
+    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
+    return (
+        f"default-src 'none'; script-src {allowed} 'unsafe-eval'; "
+        "style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
+    )

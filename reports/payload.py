@@ -1,0 +1,108 @@
+"""The data of the page as one JSON document: columns, not rows, and every text written once."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from reports.figures import WEBGL_ABOVE, front_figure, history_figure
+from reports.frames import front, history
+from reports.metrics import COSTS, score_metric
+from reports.palette import DARK, LIGHT, Palette
+
+if TYPE_CHECKING:
+    from search.folder import RunInfo
+
+PLAIN = ("number", "kind", "state", "name", "score", "resolution", "target", "stages", "reason")
+
+
+def payload(
+    info: RunInfo, frame: pd.DataFrame, commands: Sequence[str], files: Mapping[int, str]
+) -> dict[str, object]:
+    """All that page.js needs: points, fronts (one an axis), histories, budgets, figure styles.
+
+    Counts are as in the frame (multiply-adds, elements, bytes); page.js divides by the metric's
+    divisor. A front is a list of positions in the points' columns.
+    """
+    score = score_metric(info)
+    histories = [history(frame, kind) for kind in ("search", "random")]
+    lines, specs = _interned(frame["spec"])
+    budgets = {budget.quantity: budget for budget in info.budgets}
+    return {
+        "points": {key: _column(frame[key]) for key in (*PLAIN, *(m.key for m in COSTS))},
+        "parts": _prefixed(frame, "part."),
+        "knobs": _prefixed(frame, "knob."),
+        "lines": lines,
+        "specs": specs,
+        "fronts": {metric.key: front(frame, metric).rows for metric in COSTS},
+        "histories": {one.kind: one._asdict() for one in histories},
+        "metrics": {metric.key: metric._asdict() | {"title": metric.title} for metric in COSTS},
+        "score": score._asdict(),
+        "budgets": {
+            key: {"limit": budget.limit, "text": str(budget)} for key, budget in budgets.items()
+        },
+        "axis": first_axis(info),
+        "commands": list(commands),
+        "files": {str(number): name for number, name in files.items()},
+        "webgl_above": WEBGL_ABOVE,
+        "figures": {"light": _styles(info, frame, LIGHT), "dark": _styles(info, frame, DARK)},
+    }
+
+
+def first_axis(info: RunInfo) -> str:
+    """The cost shown first. Where all candidates were fitted to equal FLOPs, FLOPs tell nothing."""
+    return "activations" if info.iso else "flops"
+
+
+def script_safe(document: object) -> str:
+    """JSON that can stand inside `<script>`: no `<`, `>` or `&`, so no tag can begin or end."""
+    text = json.dumps(document, allow_nan=False, ensure_ascii=True, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _styles(info: RunInfo, frame: pd.DataFrame, palette: Palette) -> dict[str, object]:
+    """Both figures without rows: `page.js` fills them from the points."""
+    score, empty = score_metric(info), frame.iloc[:0]
+    front_style = front_figure(empty, front(empty), score, palette)
+    kinds = [history(empty, kind) for kind in ("search", "random")]
+    return {
+        "front": json.loads(front_style.to_json()),
+        "history": json.loads(history_figure(kinds, score, palette).to_json()),
+        "ink": palette.ink,
+    }
+
+
+def _prefixed(frame: pd.DataFrame, prefix: str) -> dict[str, list[object]]:
+    keys = [key for key in frame.columns if key.startswith(prefix)]
+    return {key.removeprefix(prefix): _column(frame[key]) for key in keys}
+
+
+def _column(series: pd.Series) -> list[object]:
+    """Plain JSON values; None for what is missing or not finite, whole floats as integers."""
+    return [_plain(value) for value in series.tolist()]
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return None
+        return int(value) if value.is_integer() else value
+    return None if value is None or value is pd.NA or value is pd.NaT else str(value)
+
+
+def _interned(specs: pd.Series) -> tuple[list[str], list[list[int] | None]]:
+    """Specs of one space share most of their lines: each line once, a spec as line numbers."""
+    known: dict[str, int] = {}
+    found: list[list[int] | None] = []
+    for spec in specs:
+        if isinstance(spec, str):
+            found.append([known.setdefault(line, len(known)) for line in spec.split("\n")])
+        else:
+            found.append(None)
+    return list(known), found

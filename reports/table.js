@@ -1,0 +1,51 @@
+// The front as a table: rank is by score; a click on a heading sorts, on a row chooses the network.
+
+const COLUMNS = [
+  ["Rank", (row, rank) => rank.get(row), (row, rank) => String(rank.get(row))],
+  ["Trial", (row) => points.number[row], (row) => String(points.number[row])],
+  ["Score", (row) => points.score[row], (row) => digits(points.score[row], 4)],
+  ...["flops", "params", "activations", "depth"].map((key) => {
+    const metric = data.metrics[key];
+    const unit = key === "depth" ? "" : `, ${metric.short}`;
+    const head = key === "flops" ? metric.short : metric.label + unit;
+    return [head, (row) => points[key][row], (row) => cost(metric, row)];
+  }),
+  ["Resolution", (row) => parseInt(points.resolution[row], 10), (row) => points.resolution[row]],
+];
+
+function drawTable() {
+  const table = byId("table");
+  const rows = [...data.fronts[state.axis]];
+  const rank = new Map([...rows].sort((a, b) => points.score[b] - points.score[a])
+    .map((row, index) => [row, index + 1]));
+  const { column, ascending } = state.sort;
+  const key = COLUMNS[column][1];
+  rows.sort((a, b) => ((key(a, rank) ?? 0) - (key(b, rank) ?? 0)) * (ascending ? 1 : -1));
+  const heads = COLUMNS.map(([name], index) => {
+    const chosen = index === column;
+    const button = make("button", { type: "button" }, name + (chosen ? (ascending ? " ↑" : " ↓") : ""));
+    button.addEventListener("click", () => {
+      state.sort = { column: index, ascending: chosen ? !ascending : index !== 2 };
+      drawTable();
+    });
+    return make("th", { scope: "col", class: "figure",
+      "aria-sort": chosen ? (ascending ? "ascending" : "descending") : null }, button);
+  });
+  table.tHead.replaceChildren(make("tr", {}, ...heads, make("th", { scope: "col" }, "Stages")));
+  table.tBodies[0].replaceChildren(...rows.map((row) => {
+    const cells = COLUMNS.map(([, , show]) => make("td", { class: "figure" }, show(row, rank) ?? "–"));
+    const stage = make("td", { class: "stages" },
+      ...stages(row).map((text) => make("span", { title: text }, text)));
+    const line = make("tr", { tabindex: 0, "data-row": row,
+      "aria-selected": String(row === state.selected) }, ...cells, stage);
+    line.addEventListener("click", () => select(row));
+    line.addEventListener("keydown", (event) => { if (event.key === "Enter") select(row); });
+    return line;
+  }));
+}
+
+function markRow() {
+  for (const line of byId("table").tBodies[0].rows) {
+    line.setAttribute("aria-selected", String(Number(line.dataset.row) === state.selected));
+  }
+}

@@ -1,0 +1,1 @@
+"""Which network to choose under a budget."""

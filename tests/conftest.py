@@ -1,0 +1,28 @@
+"""Fixtures shared by the test files: the folders of measurements that lie beside a checkout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def folder_beside(name: str) -> Path:
+    folder = SHARED / name
+    if not folder.is_dir():
+        pytest.skip(f"needs the folder ../shared/{name} beside the checkout, which is absent")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_reference() -> Path:
+    """Published and computed numbers of known networks, and their oracles."""
+    return folder_beside("reference")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Data sets: CIFAR-10 as parquet, NAS-Bench-Macro as CSV."""
+    return folder_beside("data")
