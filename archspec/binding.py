@@ -7,16 +7,17 @@ that a plan only computes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from archspec.errors import LawError, did_you_mean
 from archspec.expressions import Expression, parse
-from archspec.layers import LAYERS, Layer
+from archspec.layers import LAYERS, Layer, Shape
 from archspec.nodes import STRUCTURE, Call, Join, Node, Residual, Times, TokenMix, node_name
 from archspec.strict import shown
 
 if TYPE_CHECKING:
+    from archspec.plan import LayerPlan
     from archspec.units import Unit
 
 #: words with a meaning everywhere
@@ -39,6 +40,10 @@ class Bound:
     inner: tuple[Node, ...] | None
     #: an implicit stride reaches this call: a unit that uses the word and was not given it
     takes_stride: bool
+    #: no knob depends on the place, so that the layer is the same wherever the call stands
+    fixed: bool = False
+    #: the layer of a fixed call, by the spec's defaults
+    made: dict[tuple[object, ...], tuple[Layer, dict[Shape, LayerPlan]]] = field(default_factory=dict)
 
     def knobs(self, scope: Scope) -> dict[str, object]:
         """Knobs of this call, evaluated where it stands."""
@@ -170,7 +175,9 @@ def _bind_call(
         else:
             computed.append((knob, _expression(value, words, knob)))
     takes_stride = unit is not None and unit.uses_stride and "stride" not in call.knobs
-    return Bound(layer, unit, constant, tuple(computed), tuple(by_name), inner, takes_stride)
+    fixed = layer is not None and not computed and not by_name
+    fixed = fixed and ("width" in constant or "width" not in legal)
+    return Bound(layer, unit, constant, tuple(computed), tuple(by_name), inner, takes_stride, fixed)
 
 
 def _constant_pair(value: tuple[object, ...], knob: str) -> tuple[object, ...]:

@@ -5,8 +5,8 @@ One fused multiply-add is one FLOP. Nothing here needs torch or builds a module.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 
 from archspec.layers.attention import Attention
 from archspec.plan import (
@@ -68,28 +68,8 @@ def totals(plan: Plan | StagePlan | NetworkPlan) -> Totals:
     """What a plan costs; remembered with the plan."""
     known = plan.totals
     if known is None:
-        known = plan.totals = _totals(plan)
+        known = plan.totals = _SUMS[type(plan)](plan)
     return known
-
-
-def _totals(plan: Plan | StagePlan | NetworkPlan) -> Totals:
-    if isinstance(plan, LayerPlan):
-        return _layer(plan)
-    if isinstance(plan, SequencePlan):
-        return _chain((1, totals(item)) for _, item in plan.items)
-    if isinstance(plan, ResidualPlan):
-        return _residual(plan)
-    if isinstance(plan, TimesPlan):
-        return _chain([(plan.count, totals(plan.body))])
-    if isinstance(plan, JoinPlan):
-        return _meet([totals(branch) for branch in plan.branches], _join_moved(plan))
-    if isinstance(plan, TokenMixPlan):
-        inside = totals(plan.do)
-        mixes = inside.flops > 0
-        return inside._replace(reach=float("inf") if mixes else 0, stride=1)
-    if isinstance(plan, StagePlan):
-        return _stage(plan)
-    return _network(plan)
 
 
 def _layer(plan: LayerPlan) -> Totals:
@@ -163,10 +143,6 @@ def _meet(parts: list[Totals], moved: int) -> Totals:
     )
 
 
-def _join_moved(plan: JoinPlan) -> int:
-    return sum(branch.out.elements for branch in plan.branches) + plan.out.elements
-
-
 def _residual(plan: ResidualPlan) -> Totals:
     do = totals(plan.do)
     if not plan.adds:
@@ -195,6 +171,39 @@ def _network(plan: NetworkPlan) -> Totals:
     head = totals(plan.head)
     # a head sees everything by design: the receptive field is the last stage's
     return _chain([(1, body), (1, head)])._replace(reach=body.reach, stride=body.stride)
+
+
+def _sequence(plan: SequencePlan) -> Totals:
+    if len(plan.items) == 1:
+        return totals(plan.items[0][1])
+    return _chain((1, totals(item)) for _, item in plan.items)
+
+
+def _times(plan: TimesPlan) -> Totals:
+    return _chain([(plan.count, totals(plan.body))])
+
+
+def _join(plan: JoinPlan) -> Totals:
+    moved = sum(branch.out.elements for branch in plan.branches) + plan.out.elements
+    return _meet([totals(branch) for branch in plan.branches], moved)
+
+
+def _token_mix(plan: TokenMixPlan) -> Totals:
+    inside = totals(plan.do)
+    return inside._replace(reach=float("inf") if inside.flops else 0, stride=1)
+
+
+#: how each kind of plan sums up
+_SUMS: dict[type, Callable[[Any], Totals]] = {
+    LayerPlan: _layer,
+    SequencePlan: _sequence,
+    TimesPlan: _times,
+    ResidualPlan: _residual,
+    JoinPlan: _join,
+    TokenMixPlan: _token_mix,
+    StagePlan: _stage,
+    NetworkPlan: _network,
+}
 
 
 def leaves(plan: Plan | StagePlan, path: str = "") -> Iterator[tuple[str, int, LayerPlan]]:

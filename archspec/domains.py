@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from archspec.errors import LawError, did_you_mean
-from archspec.load import MarkedDict, MarkedList
-from archspec.paths import KeyPath, pretty
-from archspec.strict import is_domain, shown
+from archspec.strict import shown
 
 Number = int | float
 MOST_OPTIONS = 1_000
@@ -58,8 +56,6 @@ class Range:
 
 
 Domain = Choice | Range
-#: (parameter name, domain) -> the tag or number that a trial takes
-Pick = Callable[[str, Domain], Any]
 
 
 def parse_domain(raw: Mapping[str, Any]) -> Domain:
@@ -111,77 +107,3 @@ def _range(kind: str, raw: object, step: object, tie: str | None) -> Range:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def fill(tree: Any, pick: Pick) -> Any:
-    """The tree with every domain replaced by what `pick` takes; marks are kept.
-
-    Parameters are named by path; below an option the name carries its tag, so that each name
-    keeps one distribution: `stages.0.block=replk.kernel`. Tied domains are asked for once.
-    """
-    tied: dict[str, tuple[Domain, Any]] = {}
-
-    def ask(name: str, domain: Domain) -> Any:
-        if domain.tie is None:
-            return pick(name, domain)
-        if domain.tie not in tied:
-            tied[domain.tie] = (domain, pick(domain.tie, domain))
-        first, value = tied[domain.tie]
-        if first != domain:
-            raise LawError(f"domains tied as {domain.tie!r} must be equal")
-        return value
-
-    def walk(here: Any, root: Any, prefix: str, path: KeyPath) -> Any:
-        if is_domain(here):
-            name = _name(prefix, root, path)
-            try:
-                domain = parse_domain(here)
-                taken = ask(name, domain)
-            except LawError as error:
-                raise error.under(*path) from None
-            if isinstance(domain, Range):
-                return taken
-            value = domain.value(taken)
-            if not isinstance(value, (list, Mapping)):
-                return value
-            return walk(value, value, f"{name}={taken}", ())
-        if isinstance(here, Mapping):
-            filled = MarkedDict(here.mark) if isinstance(here, MarkedDict) else {}
-            for key, item in here.items():
-                filled[key] = walk(item, root, prefix, (*path, key))
-            if isinstance(here, MarkedDict) and isinstance(filled, MarkedDict):
-                filled.marks, filled.key_marks = here.marks, here.key_marks
-            return filled
-        if isinstance(here, list):
-            items = MarkedList(here.mark) if isinstance(here, MarkedList) else []
-            items.extend(walk(item, root, prefix, (*path, i)) for i, item in enumerate(here))
-            if isinstance(here, MarkedList) and isinstance(items, MarkedList):
-                items.marks = here.marks
-            return items
-        return here
-
-    return walk(tree, tree, "", ())
-
-
-def _name(prefix: str, root: Any, path: KeyPath) -> str:
-    here = pretty(root, path)
-    tag = prefix.rpartition("=")[2]
-    # `block=replk.replk.kernel` says the word twice where the option is named after its unit
-    here = here.removeprefix(f"{tag}.") if tag else here
-    return f"{prefix}.{here}" if prefix and here else prefix or here
-
-
-def domains_of(tree: Any) -> Iterator[tuple[KeyPath, Domain]]:
-    """Domains that stand in the tree itself, with key paths; nested options are not opened."""
-    stack: list[tuple[KeyPath, Any]] = [((), tree)]
-    while stack:
-        path, here = stack.pop()
-        if is_domain(here):
-            try:
-                yield path, parse_domain(here)
-            except LawError as error:
-                raise error.under(*path) from None
-        elif isinstance(here, Mapping):
-            stack.extend(((*path, key), item) for key, item in reversed(here.items()))
-        elif isinstance(here, list):
-            stack.extend(((*path, i), item) for i, item in reversed(list(enumerate(here))))

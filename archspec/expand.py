@@ -18,6 +18,7 @@ from archspec.nodes import (
     Call,
     Join,
     Node,
+    NodeList,
     Residual,
     Times,
     TokenMix,
@@ -64,6 +65,19 @@ class Expander:
         if w_out is not None:
             words["w_out"] = w_out
         return words
+
+    def part(
+        self, nodes: NodeList, shape: Shape, stride: int, w_out: int | None
+    ) -> tuple[SequencePlan, int]:
+        """A whole list of the text (a stem, a block, ...), remembered with the list."""
+        key = (self._context, shape, stride, w_out)
+        known = nodes.memory.get(key)
+        if known is None:
+            known = self.sequence(nodes, shape, self.words(shape, stride, w_out), stride)
+            if len(nodes.memory) > MOST_REMEMBERED:
+                nodes.memory.clear()
+            nodes.memory[key] = known
+        return known  # type: ignore[return-value]
 
     def sequence(
         self, nodes: Sequence[Node], shape: Shape, scope: dict[str, object], stride: int = 1
@@ -115,13 +129,17 @@ class Expander:
     def _layer(self, call: Call, shape: Shape, scope: dict[str, object]) -> LayerPlan | None:
         bound = call.bound
         assert bound is not None and bound.layer is not None
-        knobs = bound.layer.complete(bound.knobs(scope), shape, self.defaults)
-        key = (bound.layer, tuple(knobs.items()))
-        known = _layers.get(key)
+        known = bound.made.get(self._context)
         if known is None:
-            known = _layers[key] = (_make(bound.layer, dict(knobs)), {})
-            if len(_layers) > MOST_REMEMBERED:
-                _layers.clear()
+            knobs = bound.layer.complete(bound.knobs(scope), shape, self.defaults)
+            key = (bound.layer, tuple(knobs.items()))
+            known = _layers.get(key)
+            if known is None:
+                if len(_layers) > MOST_REMEMBERED:
+                    _layers.clear()
+                known = _layers[key] = (_make(bound.layer, dict(knobs)), {})
+            if bound.fixed:
+                bound.made[self._context] = known
         layer, plans = known
         if isinstance(layer, Pool) and layer.is_nothing:
             return None

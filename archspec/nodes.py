@@ -96,6 +96,16 @@ class TokenMix:
 Node = Call | Times | Residual | Join | TokenMix
 
 
+class NodeList(tuple[Node, ...]):
+    """Parsed nodes. `bound` tells what they were tied to; `memory` holds plans made of them."""
+
+    bound: tuple[object, object] | None = None
+    memory: dict[tuple[object, ...], tuple[object, int]]
+
+    def __init__(self, _nodes: object = ()) -> None:
+        self.memory = {}
+
+
 def node_name(node: Node) -> str:
     """The word under which paths address a node."""
     if isinstance(node, Call):
@@ -114,7 +124,7 @@ def _name(nodes: Sequence[Node]) -> None:
         node.key = name if count == 1 else f"{name}#{count}"
 
 
-def parse_nodes(raw: object) -> tuple[Node, ...]:
+def parse_nodes(raw: object) -> NodeList:
     """A list of the notation as records; raises LawError with a path into the list."""
     if not isinstance(raw, (list, tuple)):
         hint = f"; write [{raw}]" if isinstance(raw, (str, Mapping)) else ""
@@ -128,7 +138,7 @@ def parse_nodes(raw: object) -> tuple[Node, ...]:
         except LawError as error:
             raise error.under(index) from None
     _name(nodes)
-    return tuple(nodes)
+    return NodeList(nodes)
 
 
 def _parse_node(raw: object) -> Node:

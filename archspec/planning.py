@@ -5,6 +5,7 @@ from __future__ import annotations
 from archspec.errors import LawError, SpecError
 from archspec.expand import Expander
 from archspec.layers import Shape
+from archspec.nodes import NodeList
 from archspec.plan import NetworkPlan, Run, SequencePlan, StagePlan
 from archspec.resolve import placed
 from archspec.spec import NetworkSpec, Stage
@@ -40,10 +41,10 @@ def _plan(spec: NetworkSpec) -> NetworkPlan:
 
 
 def _at(
-    key: str, expander: Expander, nodes: tuple[object, ...], shape: Shape
+    key: str, expander: Expander, nodes: NodeList, shape: Shape
 ) -> SequencePlan:
     try:
-        plan, _ = expander.sequence(nodes, shape, expander.words(shape, 1, None))  # type: ignore[arg-type]
+        plan, _ = expander.part(nodes, shape, 1, None)
     except LawError as error:
         raise error.under(key) from None
     return plan
@@ -52,9 +53,7 @@ def _at(
 def _stage(expander: Expander, stage: Stage, entry: Shape) -> StagePlan:
     stride = stage.stride
     try:
-        down, stride_left = expander.sequence(
-            stage.down, entry, expander.words(entry, stride, stage.width), stride
-        )
+        down, stride_left = expander.part(stage.down, entry, stride, stage.width)
     except LawError as error:
         raise error.under("down") from None
     left = 1 if stage.down else stride_left
@@ -124,9 +123,7 @@ def _block(
 ) -> SequencePlan:
     times, nodes = stage.turns[number]
     try:
-        plan, _ = expander.sequence(
-            nodes, shape, expander.words(shape, stride, stage.width), stride
-        )
+        plan, _ = expander.part(nodes, shape, stride, stage.width)
     except LawError as error:
         if stage.blocks is None:
             raise error.under("block") from None

@@ -18,6 +18,7 @@ from pydantic import (
     PlainSerializer,
     PrivateAttr,
     ValidationError,
+    ValidationInfo,
     model_validator,
 )
 
@@ -25,13 +26,44 @@ from archspec.binding import STAGE_WORDS, WORDS, bind
 from archspec.errors import LawError
 from archspec.layers import Defaults, Shape
 from archspec.load import dump_yaml, parse_yaml
-from archspec.nodes import MOST_TIMES, dump_nodes, parse_nodes
+from archspec.nodes import MOST_TIMES, NodeList, dump_nodes, parse_nodes
 from archspec.quantities import parse_count
 from archspec.resolve import FORMAT, locate, placed, resolve
-from archspec.strict import Strict
+from archspec.strict import Strict, shown
 from archspec.units import Unit, law_of, make_units, shipped_units
 
-Nodes = Annotated[tuple[Any, ...], BeforeValidator(parse_nodes), PlainSerializer(dump_nodes)]
+
+def _mapping(raw: object) -> object:
+    # kept as it is, not copied: units are remembered by the object that they were read from
+    if not isinstance(raw, Mapping):
+        raise LawError(f"a mapping is needed, but got {shown(raw)}")
+    return raw
+
+
+class Memory:
+    """What specs of one space share: node lists and units that were read and tied before.
+
+    Keyed by the raw object, which is kept, so that a key can never be taken by another one.
+    """
+
+    def __init__(self) -> None:
+        self.nodes: dict[int, tuple[object, NodeList]] = {}
+        self.units: dict[int, tuple[object, dict[str, Unit]]] = {}
+
+
+def _nodes(raw: object, info: ValidationInfo) -> NodeList:
+    if isinstance(raw, NodeList):
+        return raw
+    memory = info.context
+    if not isinstance(memory, Memory):
+        return parse_nodes(raw)
+    known = memory.nodes.get(id(raw))
+    if known is None:
+        known = memory.nodes[id(raw)] = (raw, parse_nodes(raw))
+    return known[1]
+
+
+Nodes = Annotated[Any, BeforeValidator(_nodes), PlainSerializer(dump_nodes)]
 Side = Annotated[int, Field(ge=1, le=16_384)]
 Count = Annotated[
     float, BeforeValidator(lambda raw: parse_count(raw) if isinstance(raw, str) else raw)
@@ -82,7 +114,7 @@ class Stage(Strict):
     width: Annotated[int, Field(ge=1, le=100_000)] | None = None
     depth: Annotated[int, Field(ge=1, le=MOST_TIMES)] | None = None
     stride: Annotated[int, Field(ge=1, le=64)] = 1
-    down: Nodes = ()
+    down: Nodes = NodeList()
     block: Nodes | None = None
     blocks: tuple[Turn, ...] | None = None
 
@@ -103,10 +135,10 @@ class Stage(Strict):
         return self
 
     @property
-    def turns(self) -> tuple[tuple[int | None, tuple[Any, ...]], ...]:
+    def turns(self) -> tuple[tuple[int | None, NodeList], ...]:
         """Block lists as (times, nodes), in turn (times None) or spelled out."""
         if self.blocks is None:
-            return ((None, self.block or ()),)
+            return ((None, self.block),)
         return tuple((turn.times, turn.block) for turn in self.blocks)
 
     @property
@@ -127,10 +159,10 @@ class NetworkSpec(Strict):
     input: Input = Input()
     classes: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
     defaults: Defaults = Defaults()
-    units: dict[str, Any] = {}
-    stem: Nodes = ()
+    units: Annotated[Any, BeforeValidator(_mapping)] = {}
+    stem: Nodes = NodeList()
     stages: tuple[Stage, ...] = ()
-    head: Nodes = ()
+    head: Nodes = NodeList()
     reference: Reference | None = None
 
     _tree: Any = PrivateAttr(default=None)
@@ -142,20 +174,14 @@ class NetworkSpec(Strict):
     __hash__ = None  # type: ignore[assignment]
 
     @model_validator(mode="after")
-    def _bound(self) -> NetworkSpec:
-        table: Mapping[str, Unit] = shipped_units()
-        if self.units:
-            try:
-                own = make_units(self.units, table, own=True)
-            except LawError as error:
-                raise error.under("units") from None
-            table = {**table, **own}
+    def _bound(self, info: ValidationInfo) -> NetworkSpec:
+        table = _table(self.units, info.context if isinstance(info.context, Memory) else Memory())
         _bind_at(("stem",), self.stem, table, WORDS)
         for index, stage in enumerate(self.stages):
             words = WORDS if stage.width is None else STAGE_WORDS
             _bind_at(("stages", index, "down"), stage.down, table, words)
             if stage.blocks is None:
-                _bind_at(("stages", index, "block"), stage.block or (), table, words)
+                _bind_at(("stages", index, "block"), stage.block, table, words)
             else:
                 for number, turn in enumerate(stage.blocks):
                     spelled = ("block",) if turn.times is not None else ()
@@ -193,22 +219,42 @@ def _plain(raw: Any) -> Any:
     return [_plain(item) for item in raw] if isinstance(raw, (list, tuple)) else raw
 
 
+def _table(raw: Mapping[str, Any], memory: Memory) -> dict[str, Unit]:
+    """Shipped units below the spec's own."""
+    if not raw:
+        return shipped_units()
+    known = memory.units.get(id(raw))
+    if known is None:
+        try:
+            own = make_units(raw, shipped_units(), own=True)
+        except LawError as error:
+            raise error.under("units") from None
+        known = memory.units[id(raw)] = (raw, {**shipped_units(), **own})
+    return known[1]
+
+
 def _bind_at(
     place: tuple[str | int, ...],
-    nodes: Sequence[Any],
+    nodes: NodeList,
     table: Mapping[str, Unit],
     words: frozenset[str],
 ) -> None:
+    if nodes.bound is not None and nodes.bound[0] is table and nodes.bound[1] == words:
+        return
     try:
         bind(nodes, table, words)
     except LawError as error:
         raise error.under(*place) from None
+    nodes.bound = (table, words)
 
 
-def make_spec(tree: Mapping[str, Any]) -> NetworkSpec:
-    """A checked spec from a resolved tree; raises SpecError with the place."""
+def make_spec(tree: Mapping[str, Any], memory: Memory | None = None) -> NetworkSpec:
+    """A checked spec from a resolved tree; raises SpecError with the place.
+
+    memory: shared by the specs of one space, so that equal parts are read once.
+    """
     try:
-        spec = NetworkSpec.model_validate(tree)
+        spec = NetworkSpec.model_validate(tree, context=memory)
     except ValidationError as error:
         raise placed(law_of(error), tree) from None
     except LawError as error:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from pydantic import PrivateAttr, ValidationError, field_validator
+from pydantic import ValidationError, field_validator
 
 from archspec.binding import STAGE_WORDS, bind
 from archspec.errors import LawError, SpecError, did_you_mean
@@ -45,20 +45,13 @@ class Knob(Strict):
                 raise LawError(f"value <= {self.max:g} must hold, but got {shown(value)}")
 
 
-class Unit(Strict):
-    """A unit as written; `bind` makes it ready for use."""
+class UnitText(Strict):
+    """A unit as written."""
 
     doc: str = ""
     source: str = ""
     knobs: dict[str, Knob] = {}
     body: tuple[Any, ...]
-
-    _name: str = PrivateAttr(default="")
-    _own: bool = PrivateAttr(default=False)
-    _uses_stride: bool = PrivateAttr(default=False)
-    _defaults: dict[str, Expression] = PrivateAttr(default_factory=dict)
-    _words: frozenset[str] = PrivateAttr(default=frozenset())
-    _memory: dict[tuple[object, ...], SequencePlan] = PrivateAttr(default_factory=dict)
 
     @field_validator("knobs", mode="before")
     @classmethod
@@ -75,34 +68,39 @@ class Unit(Strict):
     def _nodes(cls, raw: object) -> object:
         return parse_nodes(raw)
 
-    @property
-    def name(self) -> str:
-        """The word under which it is called."""
-        return self._name
 
-    @property
-    def memory(self) -> dict[tuple[object, ...], SequencePlan]:
-        """Plans of this unit by place and knobs, so that equal subtrees are made once."""
-        return self._memory
+class Unit:
+    """A unit ready for use: its knobs read, its body tied to layers and other units.
 
-    @property
-    def own(self) -> bool:
-        """Whether the spec's own text defines it."""
-        return self._own
+    own: the spec's own text defines it. uses_stride: its body uses the word `stride` without
+    having a knob of that name. word_knobs: knobs that hold a word, such as a norm's kind, rather
+    than a number. memory: plans by place and knobs, so that equal subtrees are made once.
+    """
 
-    @property
-    def uses_stride(self) -> bool:
-        """Whether its body uses the word `stride` without having a knob of that name."""
-        return self._uses_stride
+    __slots__ = (
+        "_bounded",
+        "_defaults",
+        "body",
+        "knobs",
+        "memory",
+        "name",
+        "own",
+        "text",
+        "uses_stride",
+        "word_knobs",
+    )
 
-    @property
-    def word_knobs(self) -> frozenset[str]:
-        """Knobs that hold a word, such as a norm's kind, rather than a number."""
-        return self._words
-
-    def prepare(self, name: str, own: bool) -> None:
-        """Tell words from expressions among the defaults."""
-        self._name, self._own = name, own
+    def __init__(self, name: str, text: UnitText, own: bool) -> None:
+        self.name, self.text, self.own = name, text, own
+        self.knobs, self.body = text.knobs, text.body
+        self.uses_stride = False
+        self.memory: dict[tuple[object, ...], SequencePlan] = {}
+        self._bounded = tuple(
+            (knob, spec)
+            for knob, spec in text.knobs.items()
+            if spec.choices is not None or spec.min is not None or spec.max is not None
+        )
+        self._defaults: dict[str, Expression] = {}
         legal = set(STAGE_WORDS)
         words = set()
         for knob, spec in self.knobs.items():
@@ -115,22 +113,16 @@ class Unit(Strict):
                 if default.isidentifier() and default not in legal:
                     words.add(knob)
                 else:
-                    expression = parse(default)
-                    for word in sorted(expression.words - legal):
-                        raise LawError(
-                            f"unknown word {word!r}: {did_you_mean(word, sorted(legal))}",
-                            ("knobs", knob),
-                        )
-                    self._defaults[knob] = expression
+                    self._defaults[knob] = _default(default, legal, knob)
             if knob not in words:
                 legal.add(knob)
-        self._words = frozenset(words)
+        self.word_knobs = frozenset(words)
 
     def bind_body(self, table: Mapping[str, Unit]) -> None:
         """Tie the body's calls; units that it calls are bound already."""
-        numeric = frozenset(self.knobs) - self._words
-        bind(self.body, table, STAGE_WORDS | numeric, self._words)
-        self._uses_stride = "stride" not in self.knobs and (
+        numeric = frozenset(self.knobs) - self.word_knobs
+        bind(self.body, table, STAGE_WORDS | numeric, self.word_knobs)
+        self.uses_stride = "stride" not in self.knobs and (
             any("stride" in text.words for text in self._defaults.values())
             or _uses_stride(self.body)
         )
@@ -144,12 +136,22 @@ class Unit(Strict):
             if knob not in given:
                 expression = self._defaults.get(knob)
                 scope[knob] = expression.evaluate(scope) if expression else spec.default
-            if spec.choices is not None or spec.min is not None or spec.max is not None:
-                try:
-                    spec.check(scope[knob])
-                except LawError as error:
-                    raise error.under(knob) from None
+        for knob, spec in self._bounded:
+            try:
+                spec.check(scope[knob])
+            except LawError as error:
+                raise error.under(knob) from None
         return scope
+
+
+def _default(text: str, legal: set[str], knob: str) -> Expression:
+    try:
+        expression = parse(text)
+        for word in sorted(expression.words - legal):
+            raise LawError(f"unknown word {word!r}: {did_you_mean(word, sorted(legal))}")
+    except LawError as error:
+        raise error.under("knobs", knob) from None
+    return expression
 
 
 def _uses_stride(nodes: Sequence[Node]) -> bool:
@@ -200,9 +202,7 @@ def make_units(raw: Mapping[str, Any], beneath: Mapping[str, Unit], own: bool) -
         try:
             if not str(name).isidentifier() or name in STRUCTURE or name in LAYERS:
                 raise LawError(f"a unit cannot be called {name!r}: the word has a meaning already")
-            unit = text if isinstance(text, Unit) else Unit.model_validate(text)
-            unit.prepare(name, own)
-            units[name] = unit
+            units[name] = Unit(name, UnitText.model_validate(text), own)
         except LawError as error:
             raise error.under(name) from None
         except ValidationError as error:
