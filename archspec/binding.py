@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from archspec.errors import LawError, did_you_mean
-from archspec.expressions import Expression, parse
+from archspec.expressions import Expression, Number, parse
 from archspec.layers import LAYERS, Layer, Shape
 from archspec.nodes import STRUCTURE, Call, Join, Node, Residual, Times, TokenMix, node_name
 from archspec.strict import shown
@@ -43,19 +43,40 @@ class Bound:
     #: no knob depends on the place, so that the layer is the same wherever the call stands
     fixed: bool = False
     #: the layer of a fixed call, by the spec's defaults
-    made: dict[tuple[object, ...], tuple[Layer, dict[Shape, LayerPlan]]] = field(default_factory=dict)
+    made: dict[tuple[object, ...], tuple[Layer, dict[Shape, LayerPlan]]] = field(
+        default_factory=dict
+    )
 
     def knobs(self, scope: Scope) -> dict[str, object]:
         """Knobs of this call, evaluated where it stands."""
         knobs = dict(self.constant)
         for knob, expression in self.computed:
             try:
-                knobs[knob] = expression.evaluate(scope)
+                knobs[knob] = evaluate(expression, scope)
             except LawError as error:
                 raise error.under(knob) from None
         for knob, word in self.named:
+            if word not in scope:
+                raise _no_width().under(knob)
             knobs[knob] = scope[word]
         return knobs
+
+
+def evaluate(expression: Expression, scope: Scope) -> Number:
+    """An expression's value at a place; raises LawError."""
+    try:
+        return expression.evaluate(scope)
+    except LawError:
+        if "w_out" in expression.words and "w_out" not in scope:
+            raise _no_width() from None
+        raise
+
+
+def _no_width() -> LawError:
+    return LawError(
+        "`w_out` is the stage's width, but here there is none: give the stage a width, or use "
+        "`w` or a number"
+    )
 
 
 def bind(
@@ -125,8 +146,11 @@ def _expression(text: str | bool, words: frozenset[str], knob: str) -> Expressio
         expression = parse(text if isinstance(text, str) else str(text).lower())
         for word in sorted(expression.words - words):
             if word == "w_out":
-                raise LawError("`w_out` is a stage's width; here there is none, use `w` or a number")
-            raise LawError(f"unknown word {word!r} in {expression.text!r}: {did_you_mean(word, sorted(words))}")
+                raise _no_width()
+            raise LawError(
+                f"unknown word {shown(word)} in {shown(expression.text)}: "
+                f"{did_you_mean(word, sorted(words))}"
+            )
     except LawError as error:
         raise error.under(knob) from None
     return expression
@@ -145,7 +169,9 @@ def _bind_call(
         word_knobs = layer.words
     else:
         known = [*units, *LAYERS, *(word for word in STRUCTURE if word not in ("do", "when"))]
-        raise LawError(f"unknown unit or layer {call.name!r}: {did_you_mean(call.name, known)}")
+        raise LawError(
+            f"unknown unit or layer {shown(call.name)}: {did_you_mean(call.name, known)}"
+        )
     constant: dict[str, object] = {}
     computed: list[tuple[str, Expression]] = []
     by_name: list[tuple[str, str]] = []
@@ -154,16 +180,16 @@ def _bind_call(
         if knob not in legal:
             what = "unit" if unit is not None else "layer"
             raise LawError(
-                f"{what} {call.name} has no knob {knob!r}: {did_you_mean(knob, sorted(legal))}", (knob,)
+                f"{what} {call.name} has no knob {shown(knob)}: "
+                f"{did_you_mean(knob, sorted(legal))}",
+                (knob,),
             )
         if layer is not None and knob == layer.inner:
             assert isinstance(value, tuple)
             _within(knob, value, units, words, named)
             inner = value or None
-        elif isinstance(value, tuple):
-            constant[knob] = _constant_pair(value, knob)
         elif not isinstance(value, str):
-            constant[knob] = value
+            constant[knob] = _constant(value, knob, unit)
         elif knob in word_knobs:
             if value in named:
                 by_name.append((knob, value))
@@ -180,10 +206,14 @@ def _bind_call(
     return Bound(layer, unit, constant, tuple(computed), tuple(by_name), inner, takes_stride, fixed)
 
 
-def _constant_pair(value: tuple[object, ...], knob: str) -> tuple[object, ...]:
-    for item in value:
-        if isinstance(item, str):
-            raise LawError(f"a pair holds numbers, but got {shown(value)}", (knob,))
+def _constant(value: object, knob: str, unit: Unit | None) -> object:
+    if isinstance(value, tuple) and any(isinstance(item, str) for item in value):
+        raise LawError(f"a pair holds numbers, but got {shown(value)}", (knob,))
+    if unit is not None:
+        try:
+            unit.knobs[knob].check(value)
+        except LawError as error:
+            raise error.under(knob) from None
     return value
 
 
@@ -192,5 +222,5 @@ def _word(value: str, knob: str, unit: Unit | None, words: frozenset[str]) -> ob
     if unit is not None:
         choices = unit.knobs[knob].choices
         if choices is not None and value not in choices:
-            raise LawError(f"unknown value {value!r}: {did_you_mean(value, choices)}", (knob,))
+            raise LawError(f"unknown value {shown(value)}: {did_you_mean(value, choices)}", (knob,))
     return value

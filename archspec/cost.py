@@ -84,9 +84,7 @@ def _layer(plan: LayerPlan) -> Totals:
         kept = out.elements if plan.layer.project else 0
         moved += 2 * (activations - kept)
     if inner is None:
-        return Totals(
-            params, flops, activations, other, moved, depth, reach, stride, 1, shared
-        )
+        return Totals(params, flops, activations, other, moved, depth, reach, stride, 1, shared)
     before = totals(inner)
     return Totals(
         params + before.params,
@@ -121,9 +119,7 @@ def _chain(parts: Iterable[tuple[int, Totals]]) -> Totals:
         stride *= part.stride
         if part.shared:
             shared |= part.shared
-    return Totals(
-        params, flops, activations, other, moved, depth, reach, stride, layers, shared
-    )
+    return Totals(params, flops, activations, other, moved, depth, reach, stride, layers, shared)
 
 
 def _meet(parts: list[Totals], moved: int) -> Totals:
@@ -167,7 +163,8 @@ def _stage(plan: StagePlan) -> Totals:
 
 
 def _network(plan: NetworkPlan) -> Totals:
-    body = _chain((1, totals(part)) for part in (plan.stem, *plan.stages))
+    parts: list[SequencePlan | StagePlan] = [plan.stem, *plan.stages]
+    body = _chain((1, totals(part)) for part in parts)
     head = totals(plan.head)
     # a head sees everything by design: the receptive field is the last stage's
     return _chain([(1, body), (1, head)])._replace(reach=body.reach, stride=body.stride)

@@ -23,7 +23,7 @@ class Choice:
 
     def value(self, tag: object) -> Any:
         """The value under a tag."""
-        return self.values[self.tags.index(tag)]  # type: ignore[arg-type]
+        return self.values[self.tags.index(tag)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,10 @@ class Range:
     @property
     def whole(self) -> bool:
         """Whether all values are integers."""
-        return isinstance(self.low, int) and isinstance(self.high, int) and not (
-            isinstance(self.step, float)
+        return (
+            isinstance(self.low, int)
+            and isinstance(self.high, int)
+            and not (isinstance(self.step, float))
         )
 
     def nearest(self, value: float) -> Number:

@@ -1,15 +1,15 @@
 """Every error that archspec raises on purpose.
 
-    ArchspecError            one clear line; the command line prints it and exits with 2
-    ├── SpecError            a text breaks a law: file:line:column: path: law, value, way out
-    ├── LawError             the short cause, raised where a law stands; `spec` and `plan` add the place
-    ├── QuantityError        a quantity such as 4.5GFLOPs could not be read
-    ├── FitError             no candidate meets the budget, and why
-    ├── ResolutionError      a built network was fed a size that it was not built for
-    ├── UncountedError       the referee met an operator that nobody counts
-    ├── DataError            a data set could not be read
-    ├── ScoreError           a score is undefined for a network
-    └── RunError             a run folder is missing, foreign or damaged
+ArchspecError            one clear line; the command line prints it and exits with 2
+├── SpecError            a text breaks a law: file:line:column: path: law, value, way out
+├── LawError             the short cause, raised where a law stands; callers add the place
+├── QuantityError        a quantity such as 4.5GFLOPs could not be read
+├── FitError             no candidate meets the budget, and why
+├── ResolutionError      a built network was fed a size that it was not built for
+├── UncountedError       the referee met an operator that nobody counts
+├── DataError            a data set could not be read
+├── ScoreError           a score is undefined for a network
+└── RunError             a run folder is missing, foreign or damaged
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class SpecError(ArchspecError):
 
     def __init__(self, problem: str, mark: Mark | None = None, path: str = "") -> None:
         self.problem, self.mark, self.path = problem, mark, path
-        super().__init__(": ".join(str(part) for part in (mark, path, problem) if part))
+        text = ": ".join(str(part) for part in (mark, _cut(path, 200), problem) if part)
+        super().__init__(_one_line(text))
 
 
 class LawError(ArchspecError, ValueError):
@@ -90,9 +91,20 @@ class RunError(ArchspecError):
     """A run folder that is missing, foreign or damaged."""
 
 
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 3] + "..."
+
+
+def _one_line(text: str) -> str:
+    """What a text says, without its line breaks and control characters, and never a page."""
+    escaped = (sign if sign.isprintable() else repr(sign)[1:-1] for sign in _cut(text, 1_500))
+    return "".join(escaped)
+
+
 def did_you_mean(word: object, legal: Iterable[object]) -> str:
     """The legal choices as one phrase, the nearest one first: `did you mean 'a'? legal: a, b`."""
-    choices = [str(choice) for choice in legal]
-    near = difflib.get_close_matches(str(word), choices, n=1, cutoff=0.6)
-    listed = ", ".join(choices[:40]) + (", ..." if len(choices) > 40 else "")
+    choices = ["null" if choice is None else str(choice) for choice in legal]
+    near = difflib.get_close_matches(_cut(str(word), 100), choices, n=1, cutoff=0.6)
+    most = 16 if near else 40  # who is told the nearest one rarely needs all the others
+    listed = ", ".join(choices[:most]) + (", ..." if len(choices) > most else "")
     return (f"did you mean {near[0]!r}? " if near else "") + f"legal: {listed}"

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from archspec.binding import evaluate
 from archspec.errors import LawError
 from archspec.layers import Layer, Shape
 from archspec.layers.normalization import Defaults
@@ -33,11 +34,11 @@ from archspec.plan import (
     TimesPlan,
     TokenMixPlan,
 )
-from archspec.units import Unit, law_of
-from archspec.strict import shown
+from archspec.strict import law_of, shown
+from archspec.units import Unit
 
 #: more nodes than this in one text is a mistake or an attack, not a network
-MOST_NODES = 200_000
+MOST_NODES = 30_000
 #: memories are emptied at this size; a search fills them slowly
 MOST_REMEMBERED = 50_000
 
@@ -91,7 +92,7 @@ class Expander:
         for index, node in enumerate(nodes):
             scope["w"] = shape.channels
             try:
-                if node.condition is not None and not node.condition.evaluate(scope):
+                if node.condition is not None and not evaluate(node.condition, scope):
                     continue
                 plan, stride = self._node(node, shape, scope, stride)
             except LawError as error:
@@ -128,7 +129,8 @@ class Expander:
 
     def _layer(self, call: Call, shape: Shape, scope: dict[str, object]) -> LayerPlan | None:
         bound = call.bound
-        assert bound is not None and bound.layer is not None
+        assert bound is not None
+        assert bound.layer is not None
         known = bound.made.get(self._context)
         if known is None:
             knobs = bound.layer.complete(bound.knobs(scope), shape, self.defaults)
@@ -214,8 +216,8 @@ class Expander:
     def _times(
         self, node: Times, shape: Shape, scope: dict[str, object], stride: int
     ) -> tuple[Plan | None, int]:
-        count = node.times if node.count is None else node.count.evaluate(scope)
-        if not isinstance(count, (int, float)) or count != int(count) or not 0 <= count <= MOST_TIMES:
+        count = node.times if node.count is None else evaluate(node.count, scope)
+        if isinstance(count, str) or count != int(count) or not 0 <= count <= MOST_TIMES:
             raise LawError(
                 f"times is a whole number, 0 to {MOST_TIMES}, but got {shown(count)}", ("times",)
             )
@@ -272,14 +274,19 @@ class Expander:
         if branch.condition is None:
             return False
         scope["w"] = shape.channels
-        return not branch.condition.evaluate(scope)
+        return not evaluate(branch.condition, scope)
 
 
 def _make(layer: type[Layer], knobs: dict[str, object]) -> Layer:
+    for knob, value in knobs.items():
+        # pydantic would take true for 1
+        if isinstance(value, bool) and layer.model_fields[knob].annotation is not bool:
+            raise LawError(f"a number is needed, but got {shown(value)}", (knob,))
     try:
         return layer.model_validate(knobs)
     except ValidationError as error:
-        raise law_of(error) from None
+        law = law_of(error)
+        raise LawError(law.problem, law.path[:1]) from None
 
 
 def _met(kind: str, branches: Sequence[SequencePlan]) -> Shape:

@@ -57,7 +57,9 @@ def merged_convolution(branches: Sequence[SequencePlan], shape: Shape, out: Shap
     kernel = (max(layer.kernel[0] for layer in layers), max(layer.kernel[1] for layer in layers))
     stride = layers[0].stride
     for layer in layers:
-        centred = all(k % 2 == 1 and p == k // 2 for k, p in zip(layer.kernel, layer.pads, strict=True))
+        centred = all(
+            k % 2 == 1 and p == k // 2 for k, p in zip(layer.kernel, layer.pads, strict=True)
+        )
         if not centred or layer.dilation != 1:
             raise LawError(
                 "branches of merge have odd kernels, padding kernel//2 and no dilation, but got "

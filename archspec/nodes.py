@@ -24,6 +24,7 @@ BRANCHED = ("add", "concat", "mul", "merge")
 STRUCTURE = ("residual", *BRANCHED, "token_mix", "times", "do", "when")
 MOST_TIMES = 10_000
 
+
 @dataclass(slots=True)
 class Call:
     """A layer or unit by name, with knobs as written."""
@@ -161,7 +162,7 @@ def _parse_node(raw: object) -> Node:
             f"a node has one name (and perhaps `when`), but got {names}; "
             "put knobs inside: {name: {knob: value}}"
         )
-    (name, value), = rest.items()
+    ((name, value),) = rest.items()
     no_domain(raw)
     try:
         return _parse_named(str(name), value, when)
@@ -178,10 +179,10 @@ def _parse_named(name: str, value: object, when: str | bool | None) -> Node:
         drop_path = value.get("drop_path", True)
         if not isinstance(drop_path, bool):
             raise LawError(f"drop_path is true or false, but got {shown(drop_path)}")
-        nodes = "none" if shortcut == "none" else None
-        if nodes is None and shortcut is not None:
-            return Residual(_inside("do", value.get("do")), _inside("shortcut", shortcut), drop_path, when)
-        return Residual(_inside("do", value.get("do")), nodes, drop_path, when)
+        do = _inside("do", value.get("do"))
+        if shortcut is not None and shortcut != "none":
+            return Residual(do, _inside("shortcut", shortcut), drop_path, when)
+        return Residual(do, shortcut, drop_path, when)
     if name in BRANCHED:
         if not isinstance(value, (list, tuple)) or len(value) < 2:
             raise LawError(f"{name} needs two branches or more: {{{name}: [[...], [...]]}}")
@@ -243,7 +244,7 @@ def _inside(key: str, raw: object) -> tuple[Node, ...]:
 def _only(mapping: Mapping[object, object], legal: tuple[str, ...]) -> None:
     for key in mapping:
         if key not in legal:
-            raise LawError(f"unknown key {key!r}: {did_you_mean(key, legal)}", (str(key),))
+            raise LawError(f"unknown key {shown(key)}: {did_you_mean(key, legal)}", (str(key),))
 
 
 def _condition(value: object) -> str | bool:

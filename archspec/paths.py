@@ -80,6 +80,9 @@ def _find(root: Any, tree: Any, path: KeyPath, done: KeyPath) -> Iterator[KeyPat
                 yield from _find(root, root["each_stage"][key], rest, (*done, key))
             elif not rest and isinstance(key, str) and key.isidentifier():
                 yield (*done, key)
+            elif not done and key in ("input", "defaults") and len(rest) == 1:
+                # these are there without being written
+                yield (key, *rest)
             else:
                 raise LawError(f"{show(done)} has no {key!r}: {did_you_mean(key, list(tree))}")
     elif not rest and isinstance(part, str) and part.isidentifier():
@@ -101,6 +104,8 @@ def _indexes(items: list[Any], part: Key, done: KeyPath) -> list[int]:
         if part >= len(items):
             raise LawError(f"{show(done)} has {len(items)} items, numbered from 0; no {part}")
         return [part]
+    if done and done[-1] in _PLAIN_LISTS:
+        raise LawError(f"{show(done)} are numbered from 0, or * for all, but got {part!r}")
     name, _, nth = part.partition("#")
     same = [index for index, item in enumerate(items) if item_name(item) == name]
     number = int(nth or 1)
@@ -118,6 +123,8 @@ def assign(tree: MarkedDict, path: KeyPath, value: Any, mark: Mark | None) -> No
         if isinstance(here, MarkedDict) and key not in here and _inherited(tree, path[:depth], key):
             each = tree["each_stage"]
             put(here, key, copy_tree(each[key]), each.marks.get(key))
+        if here is tree and key not in here:
+            put(here, key, MarkedDict(tree.mark), None)
         child = here[key]
         if isinstance(here, list) and isinstance(child, str):
             place = here.marks[key]  # type: ignore[attr-defined]
@@ -125,7 +132,7 @@ def assign(tree: MarkedDict, path: KeyPath, value: Any, mark: Mark | None) -> No
             put(opened, child, MarkedDict(place), place)
             put(here, key, opened, place)
         elif isinstance(here, MarkedDict) and not isinstance(child, (list, Mapping)):
-            place = here.marks.get(key, here.mark)
+            place = here.marks.get(str(key), here.mark)
             put(here, key, _opened(key, child, following, place), place)
         here = here[key]
     last = path[-1]
@@ -185,5 +192,3 @@ def _is_node(items: list[Any], index: int, path: KeyPath, depth: int) -> bool:
     name = item_name(items[index])
     following = path[depth + 1] if depth + 1 < len(path) else name
     return name is not None and following == name
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from archspec.cost import totals
 from archspec.errors import LawError, SpecError
 from archspec.expand import Expander
 from archspec.layers import Shape
@@ -10,15 +11,26 @@ from archspec.plan import NetworkPlan, Run, SequencePlan, StagePlan
 from archspec.resolve import placed
 from archspec.spec import NetworkSpec, Stage
 
+#: repeats are counts here, but a module holds every layer: more would exhaust its memory
+MOST_LAYERS = 200_000
+
 
 def plan_network(spec: NetworkSpec) -> NetworkPlan:
     """Layers with their shapes; raises SpecError where a shape law breaks."""
     try:
-        return _plan(spec)
+        plan = _plan(spec)
+        layers = totals(plan).layers
+        if layers > MOST_LAYERS:
+            raise LawError(
+                f"a network may have {MOST_LAYERS:,} layers at most, but got {layers:.3g}"
+            )
     except LawError as error:
         if spec.tree is None:
             raise SpecError(error.problem, None, ".".join(map(str, error.path))) from None
         raise placed(error, spec.tree) from None
+    except RecursionError:
+        raise SpecError("nodes stand too deep inside each other", None, spec.name) from None
+    return plan
 
 
 def _plan(spec: NetworkSpec) -> NetworkPlan:
@@ -40,9 +52,7 @@ def _plan(spec: NetworkSpec) -> NetworkPlan:
     )
 
 
-def _at(
-    key: str, expander: Expander, nodes: NodeList, shape: Shape
-) -> SequencePlan:
+def _at(key: str, expander: Expander, nodes: NodeList, shape: Shape) -> SequencePlan:
     try:
         plan, _ = expander.part(nodes, shape, 1, None)
     except LawError as error:
@@ -72,13 +82,15 @@ def _check_stride(stage: Stage, entry: Shape, out: Shape) -> None:
     stride = stage.stride
     for before, after in ((entry.height, out.height), (entry.width, out.width)):
         if after not in (before // stride, -(-before // stride)):
-            hint = "" if stage.down else "; no unit of the first block used the word `stride`: give the stage a `down`"
-            raise LawError(
+            law = (
                 f"the map must shrink by the stride, but got (stride={stride}, "
                 f"map {entry.height}x{entry.width} -> {out.height}x{out.width})"
-                + (hint if (out.height, out.width) == (entry.height, entry.width) else ""),
-                ("stride",),
             )
+            if not stage.down and out[1:] == entry[1:]:
+                law += (
+                    "; no unit of the first block used the word `stride`: give the stage a `down`"
+                )
+            raise LawError(law, ("stride",))
 
 
 def _blocks(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from archspec.errors import LawError, Mark, SpecError, did_you_mean
 from archspec.load import MarkedDict, MarkedList, copy_tree, find_mark, parse_yaml, read_yaml
-from archspec.paths import assign, find, parse_path, pretty, show
+from archspec.paths import KeyPath, assign, find, parse_path, pretty, show
 from archspec.shipped import find_shipped, shipped_networks, shipped_spaces
 from archspec.strict import is_domain, shown
 
@@ -30,7 +30,7 @@ KEYS = (
     "head",
     "reference",
 )
-FORMAT = 1
+FORMAT: Literal[1] = 1
 _MERGED = ("input", "defaults", "units")
 _OWN = ("format", "name", "doc", "reference")
 _NODE_LISTS = ("stem", "head", "down", "block", "blocks", "shortcut", "do", "body")
@@ -73,7 +73,7 @@ def _resolve(path: Path, trail: tuple[Path, ...]) -> MarkedDict:
     if "name" not in tree:
         tree["name"] = path.stem
     parent = tree.pop("extends", None)
-    settings = tree.pop("set", None)
+    settings, place = tree.pop("set", None), tree.marks.get("set")
     if parent is not None:
         mark = tree.marks.get("extends")
         base_path = _parent(path, parent, mark)
@@ -85,7 +85,7 @@ def _resolve(path: Path, trail: tuple[Path, ...]) -> MarkedDict:
             raise SpecError(f"extends may go {MOST_EXTENDS} texts deep at most", mark, "extends")
         tree = _merge(_resolve(base_path, (*trail, real)), tree)
     if settings is not None:
-        _apply(tree, settings)
+        _apply(tree, settings, place)
     return tree
 
 
@@ -93,18 +93,20 @@ def _check_keys(tree: MarkedDict) -> None:
     version = tree.get("format", FORMAT)
     if version != FORMAT or isinstance(version, bool):
         newer = isinstance(version, int) and version > FORMAT
-        why = "is newer than this archspec; update it" if newer else f"is not a format; write {FORMAT}"
+        why = "is newer than this archspec; update it"
+        why = why if newer else f"is not a format; write {FORMAT}"
         raise SpecError(f"format {shown(version)} {why}", find_mark(tree, ("format",)), "format")
     for key in tree:
         if key not in KEYS:
             raise SpecError(
-                f"unknown key {key!r}: {did_you_mean(key, KEYS)}", tree.key_marks.get(key), str(key)
+                f"unknown key {shown(key)}: {did_you_mean(key, KEYS)}", tree.key_marks.get(key), key
             )
 
 
 def _parent(path: Path, parent: object, mark: Mark | None) -> Path:
     if not isinstance(parent, str) or not parent:
-        raise SpecError(f"extends is a shipped name or a path, but got {shown(parent)}", mark, "extends")
+        law = f"extends is a shipped name or a path, but got {shown(parent)}"
+        raise SpecError(law, mark, "extends")
     if not parent.endswith((".yaml", ".yml")):
         found = find_shipped(parent)
         if found is not None:
@@ -143,9 +145,9 @@ def _merge(base: MarkedDict, over: MarkedDict) -> MarkedDict:
     return base
 
 
-def _apply(tree: MarkedDict, settings: object) -> None:
+def _apply(tree: MarkedDict, settings: object, place: Mark | None) -> None:
     if not isinstance(settings, MarkedDict):
-        raise SpecError(f"set is a mapping of path: value, but got {shown(settings)}", None, "set")
+        raise SpecError(f"set is a mapping of path: value, but got {shown(settings)}", place, "set")
     for where, value in settings.items():
         try:
             _set(tree, str(where), value, settings.marks.get(where))
@@ -200,10 +202,25 @@ def deal(tree: MarkedDict) -> MarkedDict:
 
 def placed(error: LawError, tree: Any, fallback: str = "") -> SpecError:
     """A law that broke in `tree`, with file, line, column and path."""
-    path = error.own or error.path
-    mark = find_mark(tree, path) or (Mark(fallback, 1, 1) if fallback else None)
-    inside = f" (in unit {' > '.join(error.inside)})" if error.inside else ""
-    return SpecError(error.problem + inside, mark, pretty(tree, error.path))
+    mark = find_mark(tree, _as_written(tree, error.own or error.path))
+    mark = mark or (Mark(fallback, 1, 1) if fallback else None)
+    trail = error.inside
+    if len(trail) > 4:
+        trail = (*trail[:2], "...", *trail[-2:])
+    inside = f" (in unit {' > '.join(trail)})" if trail else ""
+    return SpecError(error.problem + inside, mark, pretty(tree, _as_written(tree, error.path)))
+
+
+def _as_written(tree: Any, path: KeyPath) -> KeyPath:
+    """Without the `block` of blocks that take turns, which are written as plain lists."""
+    match path:
+        case ("stages", int(stage), "blocks", int(turn), "block", *rest):
+            try:
+                plain = isinstance(tree["stages"][stage]["blocks"][turn], list)
+            except (KeyError, IndexError, TypeError):
+                plain = False
+            return ("stages", stage, "blocks", turn, *rest) if plain else path
+    return path
 
 
 __all__ = ["KEYS", "deal", "locate", "placed", "resolve"]

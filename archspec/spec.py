@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PlainSerializer,
     PrivateAttr,
@@ -23,14 +21,14 @@ from pydantic import (
 )
 
 from archspec.binding import STAGE_WORDS, WORDS, bind
-from archspec.errors import LawError
+from archspec.errors import LawError, QuantityError
 from archspec.layers import Defaults, Shape
 from archspec.load import dump_yaml, parse_yaml
 from archspec.nodes import MOST_TIMES, NodeList, dump_nodes, parse_nodes
 from archspec.quantities import parse_count
 from archspec.resolve import FORMAT, locate, placed, resolve
-from archspec.strict import Strict, shown
-from archspec.units import Unit, law_of, make_units, shipped_units
+from archspec.strict import Strict, law_of, shown, whole
+from archspec.units import Unit, make_units, shipped_units
 
 
 def _mapping(raw: object) -> object:
@@ -64,17 +62,38 @@ def _nodes(raw: object, info: ValidationInfo) -> NodeList:
 
 
 Nodes = Annotated[Any, BeforeValidator(_nodes), PlainSerializer(dump_nodes)]
-Side = Annotated[int, Field(ge=1, le=16_384)]
-Count = Annotated[
-    float, BeforeValidator(lambda raw: parse_count(raw) if isinstance(raw, str) else raw)
-]
+Whole = BeforeValidator(whole)
+MOST_SIDE = 16_384
+Side = Annotated[int, Field(ge=1, le=MOST_SIDE)]
+
+
+def _count(raw: object) -> float:
+    try:
+        return parse_count(raw)  # type: ignore[arg-type]
+    except QuantityError as error:
+        raise LawError(str(error)) from None
+
+
+def _side(raw: object) -> object:
+    """A side or [height, width]; checked here, so that the path of an error stays the text's."""
+    sides: Sequence[Any] = raw if isinstance(raw, (list, tuple)) else [raw]
+    if isinstance(raw, (list, tuple)) and len(raw) != 2:
+        raise LawError(f"a resolution is a side or [height, width], but got {shown(raw)}")
+    for side in sides:
+        whole(side)
+        if not 1 <= side <= MOST_SIDE:
+            raise LawError(f"1 <= side <= {MOST_SIDE} must hold, but got {shown(side)}")
+    return tuple(raw) if isinstance(raw, list) else raw
+
+
+Count = Annotated[float, BeforeValidator(_count)]
 
 
 class Input(Strict):
     """What the network is fed: resolution in pixels, a side or [height, width]."""
 
-    channels: Annotated[int, Field(ge=1, le=4096)] = 3
-    resolution: Side | tuple[Side, Side] = 224
+    channels: Annotated[int, Whole, Field(ge=1, le=4096)] = 3
+    resolution: Annotated[Side | tuple[Side, Side], BeforeValidator(_side)] = 224
 
     @property
     def shape(self) -> Shape:
@@ -94,13 +113,11 @@ class Reference(Strict):
     note: str = ""
 
 
-class Turn(BaseModel):
+class Turn(Strict):
     """One block list; `times` where blocks are spelled out, None where they take turns."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     block: Nodes
-    times: Annotated[int, Field(ge=0, le=MOST_TIMES)] | None = None
+    times: Annotated[Annotated[int, Field(ge=0, le=MOST_TIMES)] | None, Whole] = None
 
     @model_validator(mode="before")
     @classmethod
@@ -111,9 +128,9 @@ class Turn(BaseModel):
 class Stage(Strict):
     """Blocks at one width; `down` takes the stride, else the first block does."""
 
-    width: Annotated[int, Field(ge=1, le=100_000)] | None = None
-    depth: Annotated[int, Field(ge=1, le=MOST_TIMES)] | None = None
-    stride: Annotated[int, Field(ge=1, le=64)] = 1
+    width: Annotated[Annotated[int, Field(ge=1, le=100_000)] | None, Whole] = None
+    depth: Annotated[Annotated[int, Field(ge=1, le=MOST_TIMES)] | None, Whole] = None
+    stride: Annotated[int, Whole, Field(ge=1, le=64)] = 1
     down: Nodes = NodeList()
     block: Nodes | None = None
     blocks: tuple[Turn, ...] | None = None
@@ -130,7 +147,8 @@ class Stage(Strict):
                 raise LawError("blocks are all in turn or all spelled out with times", ("blocks",))
             if all(spelled) and self.depth is not None and self.depth != self.count:
                 raise LawError(
-                    f"depth is the sum of times here, {self.count}, but got {self.depth}", ("depth",)
+                    f"depth is the sum of times here, {self.count}, but got {self.depth}",
+                    ("depth",),
                 )
         return self
 
@@ -138,7 +156,7 @@ class Stage(Strict):
     def turns(self) -> tuple[tuple[int | None, NodeList], ...]:
         """Block lists as (times, nodes), in turn (times None) or spelled out."""
         if self.blocks is None:
-            return ((None, self.block),)
+            return ((None, self.block or NodeList()),)
         return tuple((turn.times, turn.block) for turn in self.blocks)
 
     @property
@@ -157,7 +175,7 @@ class NetworkSpec(Strict):
     doc: str = ""
     form: Literal["train", "merged"] = "train"
     input: Input = Input()
-    classes: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
+    classes: Annotated[int, Whole, Field(ge=1, le=1_000_000)] = 1000
     defaults: Defaults = Defaults()
     units: Annotated[Any, BeforeValidator(_mapping)] = {}
     stem: Nodes = NodeList()
@@ -181,7 +199,7 @@ class NetworkSpec(Strict):
             words = WORDS if stage.width is None else STAGE_WORDS
             _bind_at(("stages", index, "down"), stage.down, table, words)
             if stage.blocks is None:
-                _bind_at(("stages", index, "block"), stage.block, table, words)
+                _bind_at(("stages", index, "block"), stage.turns[0][1], table, words)
             else:
                 for number, turn in enumerate(stage.blocks):
                     spelled = ("block",) if turn.times is not None else ()
@@ -246,6 +264,7 @@ def _bind_at(
     except LawError as error:
         raise error.under(*place) from None
     nodes.bound = (table, words)
+    nodes.memory.clear()  # of plans made of what the names meant before
 
 
 def make_spec(tree: Mapping[str, Any], memory: Memory | None = None) -> NetworkSpec:
@@ -259,6 +278,8 @@ def make_spec(tree: Mapping[str, Any], memory: Memory | None = None) -> NetworkS
         raise placed(law_of(error), tree) from None
     except LawError as error:
         raise placed(error, tree) from None
+    except RecursionError:
+        raise placed(LawError("nodes stand too deep inside each other"), tree) from None
     spec._tree = tree
     return spec
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from archspec.errors import LawError, did_you_mean
 
@@ -28,9 +29,27 @@ def no_domain(value: object, path: tuple[str | int, ...] = ()) -> None:
 
 
 def shown(value: object) -> str:
-    """A value in an error line: short, never a page."""
-    text = repr(value)
+    """A value in an error line, as YAML writes it: short, never a page."""
+    text = _text(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _text(value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {_text(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(_text, value)) + "]"
+    return repr(value)
+
+
+def whole(value: object) -> object:
+    """Refuse what pydantic would make an integer of: true, and a number in quotes."""
+    no_domain(value)
+    if isinstance(value, (bool, str)) or not isinstance(value, (int, float, type(None))):
+        raise LawError(f"a whole number is needed, but got {shown(value)}")
+    return value
 
 
 class Strict(BaseModel):
@@ -48,6 +67,47 @@ class Strict(BaseModel):
         fields = cls.model_fields
         for key, value in raw.items():
             if key not in fields:
-                raise LawError(f"unknown key {key!r}: {did_you_mean(key, fields)}", (key,))
+                raise LawError(f"unknown key {shown(key)}: {did_you_mean(key, fields)}", (key,))
             no_domain(value, (key,))
         return raw
+
+
+#: pydantic's words for a broken law as ours
+_LAWS = {
+    "greater_than_equal": "value >= {ge} must hold",
+    "greater_than": "value > {gt} must hold",
+    "less_than_equal": "value <= {le} must hold",
+    "less_than": "value < {lt} must hold",
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "a whole number is needed"),
+    **dict.fromkeys(("float_type", "float_parsing", "finite_number"), "a number is needed"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false is needed"),
+    **dict.fromkeys(("tuple_type", "list_type"), "a list is needed"),
+    **dict.fromkeys(("dict_type", "model_type"), "a mapping is needed"),
+    "string_type": "a text is needed",
+    "string_too_short": "a text of {min_length} characters or more is needed",
+    "string_too_long": "a text may have {max_length} characters at most",
+    "too_long": "a list of {max_length} at most is needed",
+    "too_short": "a list of {min_length} or more is needed",
+}
+_FIELD = re.compile(r"[A-Za-z_]\w*")
+
+
+def law_of(error: ValidationError) -> LawError:
+    """The first of pydantic's errors as one law with its path."""
+    first = error.errors(include_url=False)[0]
+    context, given = first.get("ctx", {}), first.get("input")
+    # pydantic also names the branch of a union, `constrained-int`, which no text holds
+    place = tuple(p for p in first["loc"] if isinstance(p, int) or _FIELD.fullmatch(p))
+    cause = context.get("error")
+    if isinstance(cause, LawError):
+        return LawError(cause.problem, (*place, *cause.path))
+    if first["type"] == "missing":
+        return LawError(f"{place[-1]!r} is missing", place[:-1])
+    if first["type"] == "literal_error":
+        legal = re.findall(r"'([^']*)'", context["expected"])
+        # a union's other branch takes a number
+        others = ["a number"] if error.error_count() > 1 and len(first["loc"]) > 1 else []
+        words = did_you_mean(given, [*legal, *others])
+        return LawError(f"unknown value {shown(given)}: {words}", place)
+    law = _LAWS.get(first["type"], first["msg"][0].lower() + first["msg"][1:])
+    return LawError(f"{law.format(**context)}, but got {shown(given)}", place)

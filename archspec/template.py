@@ -79,7 +79,9 @@ class Template:
                     try:
                         options[tag] = self._read(value, value, f"{name}={tag}", ())
                     except LawError as error:
-                        inside = tag if isinstance(here["choice"], Mapping) else domain.tags.index(tag)
+                        inside = (
+                            tag if isinstance(here["choice"], Mapping) else domain.tags.index(tag)
+                        )
                         raise error.under("choice", inside) from None  # type: ignore[arg-type]
         except LawError as error:
             raise (error if prefix else error.under(*path)) from None

@@ -12,15 +12,18 @@ from typing import Any
 
 from pydantic import ValidationError, field_validator
 
-from archspec.binding import STAGE_WORDS, bind
+from archspec.binding import STAGE_WORDS, bind, evaluate
 from archspec.errors import LawError, SpecError, did_you_mean
 from archspec.expressions import Expression, parse
 from archspec.layers import LAYERS
-from archspec.load import find_mark, read_yaml
+from archspec.load import MarkedDict, find_mark, read_yaml
 from archspec.nodes import STRUCTURE, Call, Join, Node, Residual, Times, TokenMix, parse_nodes
 from archspec.plan import SequencePlan
 from archspec.shipped import shipped_files
-from archspec.strict import Strict, shown
+from archspec.strict import Strict, law_of, shown
+
+#: a unit that calls a unit that calls ...: no network needs more
+MOST_NESTED = 48
 
 Value = int | float | bool | str | tuple[Any, ...] | None
 
@@ -135,7 +138,7 @@ class Unit:
         for knob, spec in self.knobs.items():
             if knob not in given:
                 expression = self._defaults.get(knob)
-                scope[knob] = expression.evaluate(scope) if expression else spec.default
+                scope[knob] = evaluate(expression, scope) if expression else spec.default
         for knob, spec in self._bounded:
             try:
                 spec.check(scope[knob])
@@ -195,13 +198,18 @@ def called(nodes: Sequence[Node]) -> Iterator[str]:
             yield from called(part)
 
 
+def _why(name: str) -> str:
+    known = name in STRUCTURE or name in LAYERS
+    return "the word has a meaning already" if known else "a name is letters, digits and _"
+
+
 def make_units(raw: Mapping[str, Any], beneath: Mapping[str, Unit], own: bool) -> dict[str, Unit]:
     """Units of one text, over those `beneath`; raises LawError with a path below `units`."""
     units: dict[str, Unit] = {}
     for name, text in raw.items():
         try:
             if not str(name).isidentifier() or name in STRUCTURE or name in LAYERS:
-                raise LawError(f"a unit cannot be called {name!r}: the word has a meaning already")
+                raise LawError(f"a unit cannot be called {shown(name)}: {_why(name)}")
             units[name] = Unit(name, UnitText.model_validate(text), own)
         except LawError as error:
             raise error.under(name) from None
@@ -217,45 +225,35 @@ def make_units(raw: Mapping[str, Any], beneath: Mapping[str, Unit], own: bool) -
 
 
 def _callees_first(units: Mapping[str, Unit]) -> list[str]:
-    order: list[str] = []
+    heights: dict[str, int] = {}
     trail: list[str] = []
 
-    def visit(name: str) -> None:
-        if name in order:
-            return
+    def visit(name: str) -> int:
+        if name in heights:
+            return heights[name]
         if name in trail:
             circle = " -> ".join([*trail[trail.index(name) :], name])
             raise LawError(f"a unit may not call itself: {circle}", (name, "body"))
         trail.append(name)
-        for callee in called(units[name].body):
-            if callee in units:
-                visit(callee)
-        order.append(trail.pop())
+        height = 1
+        if len(trail) <= MOST_NESTED:
+            callees = [callee for callee in called(units[name].body) if callee in units]
+            height += max((visit(callee) for callee in callees), default=0)
+        if len(trail) > MOST_NESTED or height > MOST_NESTED:
+            raise LawError(f"units may call each other {MOST_NESTED} deep at most", (name, "body"))
+        heights[trail.pop()] = height
+        return height
 
     for name in units:
         visit(name)
-    return order
-
-
-def law_of(error: ValidationError) -> LawError:
-    """The first of pydantic's errors as one law with its path."""
-    first = error.errors(include_url=False)[0]
-    cause = first.get("ctx", {}).get("error")
-    location = tuple(part for part in first["loc"])
-    if isinstance(cause, LawError):
-        return LawError(cause.problem, (*location, *cause.path))
-    message = first["msg"][0].lower() + first["msg"][1:]
-    given = first.get("input")
-    if first["type"] == "missing":
-        return LawError(f"{location[-1]!r} is missing", location[:-1])
-    return LawError(f"{message}, but got {shown(given)}", location)
+    return list(heights)
 
 
 @cache
 def shipped_units() -> dict[str, Unit]:
     """Every unit of specs/units, by name."""
     raw: dict[str, Any] = {}
-    trees: dict[str, Any] = {}
+    trees: dict[str, MarkedDict] = {}
     for path in shipped_files("units"):
         tree = read_yaml(path)
         for name, text in tree.items():
@@ -265,9 +263,6 @@ def shipped_units() -> dict[str, Unit]:
     try:
         return make_units(raw, {}, own=False)
     except LawError as error:
-        tree = trees.get(str(error.path[0])) if error.path else None
-        raise SpecError(
-            error.problem,
-            find_mark(tree, error.path) if tree is not None else None,
-            ".".join(map(str, error.path)),
-        ) from None
+        holder = trees.get(str(error.path[0])) if error.path else None
+        mark = None if holder is None else find_mark(holder, error.path)
+        raise SpecError(error.problem, mark, ".".join(map(str, error.path))) from None

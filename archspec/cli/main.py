@@ -1,0 +1,101 @@
+"""The entry point: which module holds which command, and what an error looks like."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from archspec.errors import ArchspecError
+
+#: commands by the module that holds them, in the order of the help. A module is imported when
+#: one of its commands is asked for, and has an `app` with these commands.
+GROUPS: dict[str, tuple[str, ...]] = {
+    "archspec.cli.specs": ("check", "show", "cost", "diff", "zoo", "schema"),
+    "archspec.cli.search": ("search", "resume", "report"),
+}
+_MODULES = {command: module for module, commands in GROUPS.items() for command in commands}
+
+
+class LazyCommands(typer.core.TyperGroup):
+    """Commands that are imported when they are asked for, and errors as one line."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names in the order of the help; a module that is not installed is left out."""
+        return [name for name in _MODULES if importlib.util.find_spec(_MODULES[name])]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of a name, or None."""
+        if cmd_name not in self.commands and cmd_name in self.list_commands(ctx):
+            module = importlib.import_module(_MODULES[cmd_name])
+            for name, command in typer.main.get_group(module.app).commands.items():
+                self.commands[name] = command
+        return self.commands.get(cmd_name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that `args` begin with; an unknown one is told the nearest name."""
+        if self.get_command(ctx, args[0]) is None:
+            # typer looks for near names among those that it knows already
+            self.commands = {**dict.fromkeys(self.list_commands(ctx)), **self.commands}  # type: ignore[dict-item]
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; what archspec raises on purpose is one line and exit code 2."""
+        try:
+            return super().invoke(ctx)
+        except ArchspecError as error:
+            print(f"error: {error}", file=sys.stderr)
+            raise typer.Exit(2) from None
+
+
+app = typer.Typer(
+    cls=LazyCommands,
+    help="Declarative architecture search and scaling for vision backbones.",
+    epilog="A SPEC is a YAML file or a shipped name, such as resnet50; `archspec zoo` lists them.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"archspec {version('archspec-vision')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; a reader that stops reading (`| head`) is no error."""
+    try:
+        app()
+    except BrokenPipeError:
+        _silence()
+    finally:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _silence()
+
+
+def _silence() -> None:
+    """Send what is left of the output nowhere, so that Python's own last flush is quiet."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    main()

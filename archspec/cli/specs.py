@@ -1,0 +1,358 @@
+"""Commands about specs: check, show, cost, diff, zoo, schema."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from archspec.cli.tables import (
+    Column,
+    Table,
+    bytes_text,
+    change_text,
+    counts_text,
+    numbers,
+    print_json,
+    print_table,
+)
+from archspec.errors import SpecError
+
+if TYPE_CHECKING:
+    from archspec.cost import Totals
+    from archspec.diff import CostChange
+    from archspec.plan import NetworkPlan
+    from archspec.spec import NetworkSpec
+
+app = typer.Typer()
+
+SPEC_HELP = "A YAML file or a shipped name."
+Spec = Annotated[str, typer.Argument(metavar="SPEC", help=SPEC_HELP, show_default=False)]
+Specs = Annotated[list[str], typer.Argument(metavar="SPEC...", help=SPEC_HELP, show_default=False)]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="PATH=VALUE",
+        help="Change a value first, such as stages.2.depth=9; may be repeated.",
+        show_default=False,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+
+FLOPS_NOTE = "FLOPs are multiply-adds of convolutions and matrix products, for one image."
+
+
+@app.command()
+def check(specs: Specs) -> None:
+    """Check texts: networks, spaces, files of units. Exits with 2 where one is wrong.
+
+    Of a space, every option of every choice and both ends of every range are tried.
+    """
+    from archspec.cli.checking import check as check_one
+
+    failed = False
+    for source in specs:
+        what, errors = check_one(source)
+        for error in errors:
+            print(error, file=sys.stderr)
+        failed = failed or bool(errors)
+        if not errors:
+            print(f"ok {source}: {what}")
+    if failed:
+        raise typer.Exit(2)
+
+
+@app.command()
+def show(
+    spec: Spec,
+    layers: Annotated[bool, typer.Option("--layers", help="One row a layer.")] = False,
+    settings: Settings = None,
+    as_json: Json = False,
+) -> None:
+    """Show a network's parts, shapes and costs."""
+    from archspec.cli.summary import parts_of
+    from archspec.cost import totals
+
+    network, plan = _planned(spec, settings)
+    if layers:
+        _show_layers(plan, as_json)
+        return
+    parts, cost = parts_of(network, plan), totals(plan)
+    if as_json:
+        rows: list[dict[str, Any]] = [
+            {"name": part.path, "what": part.what, "output": list(part.out), **_counts(part.totals)}
+            for part in parts
+        ]
+        total = {"name": "total", "what": network.name, "output": list(plan.out), **_whole(cost)}
+        print_json([*rows, total])
+        return
+    form = "" if network.form == "train" else f", form {network.form}"
+    print(f"{network.name}: input {plan.shape}{form}")
+    if network.doc:
+        print(" ".join(network.doc.split()))
+    print_table(
+        Table(
+            [
+                Column("path"),
+                Column("what"),
+                *numbers("output", "params", "FLOPs", "activations"),
+            ],
+            [
+                (part.path, part.what, str(part.out), *_count_texts(part.totals))
+                for part in parts
+            ]
+            + [("total", "", str(plan.out), *_count_texts(cost))],
+            sums=1,
+        )
+    )
+    print(
+        f"receptive field {_field(cost)}, depth {cost.depth}, memory traffic "
+        f"{bytes_text(cost.traffic)} at 4 bytes a number"
+    )
+    print(FLOPS_NOTE)
+
+
+def _show_layers(plan: NetworkPlan, as_json: bool) -> None:
+    from archspec.cli.summary import leaves_of
+
+    leaves = list(leaves_of(plan))
+    if as_json:
+        print_json(
+            [
+                {
+                    "name": leaf.path,
+                    "times": leaf.times,
+                    "what": leaf.what,
+                    "output": list(leaf.out),
+                    "params": leaf.params,
+                    "flops": leaf.flops,
+                    "activations": leaf.activations,
+                }
+                for leaf in leaves
+            ]
+        )
+        return
+    columns = [
+        Column("path"),
+        Column("times", number=True),
+        Column("what"),
+        *numbers("output", "params", "FLOPs"),
+    ]
+    rows = [
+        (
+            leaf.path,
+            f"x{leaf.times}",
+            leaf.what,
+            str(leaf.out),
+            *counts_text(leaf.params, leaf.flops),
+        )
+        for leaf in leaves
+    ]
+    print_table(Table(columns, rows))
+    print("Counts are those of all repeats together.")
+    print(FLOPS_NOTE)
+
+
+@app.command()
+def cost(
+    specs: Specs,
+    fvcore: Annotated[
+        bool,
+        typer.Option("--fvcore", help="Build each network, count it with fvcore too, and compare."),
+    ] = False,
+    settings: Settings = None,
+    as_json: Json = False,
+) -> None:
+    """Count params, FLOPs, activations, depth, memory traffic: a row a spec."""
+    from archspec.cost import totals
+
+    rows: list[dict[str, Any]] = []
+    texts: list[tuple[str, ...]] = []
+    differ: list[str] = []
+    for source in specs:
+        network, plan = _planned(source, settings)
+        sums = totals(plan)
+        row = {"name": network.name, **_whole(sums)}
+        text = (
+            network.name,
+            *_count_texts(sums),
+            str(sums.depth),
+            bytes_text(sums.traffic),
+            _field(sums),
+        )
+        if fvcore:
+            differ += _disagreements(network, plan)
+            row["fvcore_total"] = sums.fvcore_total
+            text = (*text, *counts_text(sums.fvcore_total))
+        rows.append(row)
+        texts.append(text)
+    if as_json:
+        print_json(rows)
+    else:
+        titles = ["params", "FLOPs", "activations", "depth", "traffic", "field"]
+        titles += ["fvcore total"] if fvcore else []
+        print_table(Table([Column("name"), *numbers(*titles)], texts))
+        print(FLOPS_NOTE)
+        if fvcore and not differ:
+            print("fvcore counts the same, to the unit; its total adds norms and pooling.")
+    for line in differ:
+        print(f"error: {line}", file=sys.stderr)
+    if differ:
+        raise typer.Exit(1)
+
+
+def _disagreements(network: NetworkSpec, plan: NetworkPlan) -> list[str]:
+    """Where fvcore's count of the built network is not ours, to the unit."""
+    from archspec.build import build
+    from archspec.cost import totals
+    from archspec.referee import referee
+
+    ours, theirs = totals(plan), referee(build(network), plan.shape)
+    return [
+        f"{network.name}: fvcore must count the same {what}, but got (ours={mine:,}, "
+        f"fvcore={other:,})"
+        for what, mine, other in (
+            ("flops", ours.flops, theirs.flops),
+            ("norms and pooling", ours.other_flops, theirs.other_flops),
+            ("activations", ours.activations, theirs.activations),
+        )
+        if mine != other
+    ]
+
+
+@app.command()
+def diff(
+    a: Annotated[str, typer.Argument(metavar="A", help=SPEC_HELP, show_default=False)],
+    b: Annotated[str, typer.Argument(metavar="B", help=SPEC_HELP, show_default=False)],
+    as_json: Json = False,
+) -> None:
+    """Show what differs between two networks, in paths, and what it does to the cost."""
+    from archspec.diff import cost_changes, differences
+
+    (first, first_plan), (second, second_plan) = _planned(a, None), _planned(b, None)
+    found = differences(first, second)
+    changes = cost_changes(first_plan, second_plan)
+    if as_json:
+        print_json(
+            [
+                {"kind": "difference", "path": item.path, "a": item.before, "b": item.after}
+                for item in found
+            ]
+            + [_change_row(change) for change in changes]
+        )
+        return
+    for item in found:
+        print(item)
+    print("" if found else "no difference")
+    rows = [
+        (
+            change.path,
+            *counts_text(change.before.params, change.after.params),
+            change_text(change.before.params, change.after.params),
+            *counts_text(change.before.flops, change.after.flops),
+            change_text(change.before.flops, change.after.flops),
+        )
+        for change in changes
+    ]
+    titles = ("params A", "params B", "change", "FLOPs A", "FLOPs B", "change")
+    print_table(Table([Column("path"), *numbers(*titles)], rows, sums=1))
+    before, after = changes[-1].before, changes[-1].after
+    acts = counts_text(before.activations, after.activations)
+    print(
+        f"activations {acts[0]} -> {acts[1]} "
+        f"({change_text(before.activations, after.activations)}), "
+        f"depth {before.depth} -> {after.depth}, memory traffic {bytes_text(before.traffic)} -> "
+        f"{bytes_text(after.traffic)} ({change_text(before.traffic, after.traffic)})"
+    )
+    print(f"A is {first.name}, B is {second.name}. {FLOPS_NOTE}")
+
+
+def _change_row(change: CostChange) -> dict[str, Any]:
+    return {
+        "kind": "cost",
+        "name": change.path,
+        "a": _counts(change.before),
+        "b": _counts(change.after),
+    }
+
+
+@app.command()
+def zoo(
+    family: Annotated[
+        str | None, typer.Argument(metavar="FAMILY", help="A family alone.", show_default=False)
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List what is shipped, by family, with published figures beside ours."""
+    from archspec.cli.listing import list_shipped
+
+    networks, spaces = list_shipped(family)
+    if as_json:
+        print_json([item.row() for item in (*networks, *spaces)])
+        return
+    if networks:
+        titles = ("input", "params", "FLOPs", "params", "FLOPs", "top-1")
+        columns = [Column("family"), Column("name"), *numbers(*titles), Column("source", cut=True)]
+        print_table(Table(columns, [item.texts() for item in networks]))
+        print("The second params and FLOPs and the top-1 are as published in the source.")
+        print(FLOPS_NOTE)
+    for space in spaces:
+        print(f"space {space.name}: {space.parameters} parameters; {space.doc}")
+
+
+@app.command()
+def schema(
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", metavar="FILE", help="Write to a file.", show_default=False),
+    ] = None,
+) -> None:
+    """Print the JSON Schema of the notation, for editors."""
+    from archspec.schema import schema_text
+
+    if out is None:
+        print(schema_text(), end="")
+        return
+    try:
+        out.write_text(schema_text(), encoding="utf-8")
+    except OSError as error:
+        raise SpecError(f"{out} cannot be written ({error.strerror})") from None
+
+
+def _planned(source: str, settings: list[str] | None) -> tuple[NetworkSpec, NetworkPlan]:
+    from archspec.planning import plan_network
+    from archspec.spec import read_spec
+
+    network = read_spec(source, [_edit(text) for text in settings or ()])
+    return network, plan_network(network)
+
+
+def _edit(text: str) -> tuple[str, str]:
+    path, sign, value = text.partition("=")
+    if not sign:
+        raise SpecError(f"--set takes PATH=VALUE, such as stages.0.depth=3, but got {text!r}")
+    return path.strip(), value
+
+
+def _counts(sums: Totals) -> dict[str, Any]:
+    return {"params": sums.params, "flops": sums.flops, "activations": sums.activations}
+
+
+def _whole(sums: Totals) -> dict[str, Any]:
+    return {
+        **_counts(sums),
+        "depth": sums.depth,
+        "traffic": sums.traffic,
+        "receptive_field": "global" if sums.receptive_field is None else sums.receptive_field,
+    }
+
+
+def _count_texts(sums: Totals) -> list[str]:
+    return counts_text(sums.params, sums.flops, sums.activations)
+
+
+def _field(sums: Totals) -> str:
+    return "global" if sums.receptive_field is None else str(sums.receptive_field)

@@ -1,0 +1,100 @@
+"""Tables for people, JSON for programs.
+
+On a terminal a table is drawn by rich and fits its width; anywhere else it is plain text of full
+width, which other tools can cut and compare.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from archspec.quantities import Quantity, format_count, format_quantity
+
+
+class Column(NamedTuple):
+    """A heading; numbers stand to the right, `cut` text is shortened where there is no room."""
+
+    title: str
+    number: bool = False
+    cut: bool = False
+
+
+class Table(NamedTuple):
+    """Rows of text under columns; the last `sums` rows are sums of those above."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[str]]
+    sums: int = 0
+
+
+def numbers(*titles: str) -> list[Column]:
+    """Columns of numbers."""
+    return [Column(title, number=True) for title in titles]
+
+
+def print_table(table: Table) -> None:
+    """Draw a table on standard output."""
+    if sys.stdout.isatty():
+        _draw(table)
+        return
+    widths = [
+        max(len(row[index]) for row in [_titles(table), *table.rows])
+        for index in range(len(table.columns))
+    ]
+    for row in [_titles(table), *table.rows]:
+        cells = (
+            cell.rjust(width) if column.number else cell.ljust(width)
+            for cell, width, column in zip(row, widths, table.columns, strict=True)
+        )
+        print("  ".join(cells).rstrip())
+
+
+def _titles(table: Table) -> list[str]:
+    return [column.title for column in table.columns]
+
+
+def _draw(table: Table) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table as Drawn
+    from rich.text import Text
+
+    drawn = Drawn(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), header_style="bold")
+    for column in table.columns:
+        drawn.add_column(
+            Text(column.title),
+            justify="right" if column.number else "left",
+            no_wrap=column.number or column.cut,
+            overflow="ellipsis" if column.cut else "fold",
+            min_width=8 if column.cut else None,
+        )
+    first_sum = len(table.rows) - table.sums
+    for index, row in enumerate(table.rows):
+        style = "bold" if index >= first_sum else None
+        drawn.add_row(*map(Text, row), style=style, end_section=index == first_sum - 1)
+    Console().print(drawn)
+
+
+def print_json(document: object) -> None:
+    """One JSON document and nothing else."""
+    print(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def bytes_text(count: int) -> str:
+    """`426 MB`."""
+    return format_quantity(Quantity(count, "traffic")) if count else "0 B"
+
+
+def change_text(before: float, after: float) -> str:
+    """`+12.5%`; nothing to compare with is an empty text."""
+    if before == after:
+        return "="
+    return f"{100 * (after - before) / before:+.1f}%" if before else "new"
+
+
+def counts_text(*counts: float) -> list[str]:
+    """Each count in three digits: `25.6M`."""
+    return [format_count(count) for count in counts]

@@ -1,0 +1,287 @@
+"""The budget met by construction: knobs are solved so that a network lands just under it.
+
+One solver serves search and scaling. First one common factor on the stage widths, bracketed on
+the cost law (cost never falls as the factor grows), then single-stage steps, until the largest
+budget is used to within 2%. Where the widths' room is too small, depth follows, then resolution.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from archspec.cost import Totals, totals
+from archspec.errors import FitError
+from archspec.plan import NetworkPlan
+from archspec.planning import plan_network
+from archspec.quantities import Quantity, format_quantity
+from archspec.spec import NetworkSpec
+
+#: a fit uses at least this share of one budget
+ENOUGH = 0.98
+MOST_STEPS = 40
+
+#: what a budget may bound by a law, and how to read it off the totals
+BOUNDED: dict[str, Callable[[Totals], int]] = {
+    "flops": lambda total: total.flops,
+    "params": lambda total: total.params,
+    "activations": lambda total: total.activations,
+    "traffic": lambda total: total.traffic,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Lever:
+    """Stages that move together, and the values that they may take, ascending."""
+
+    stages: tuple[int, ...]
+    values: Sequence[int]
+
+    def nearest(self, value: float) -> int:
+        """The value nearest in ratio, ends included."""
+        right = bisect_left(self.values, value)
+        if right == 0:
+            return self.values[0]
+        if right == len(self.values):
+            return self.values[-1]
+        below, above = self.values[right - 1], self.values[right]
+        return above if value * value >= below * above else below
+
+
+class Room(NamedTuple):
+    """What a fit may move; resolutions ascending, empty where the resolution is fixed."""
+
+    widths: tuple[Lever, ...]
+    depths: tuple[Lever, ...] = ()
+    resolutions: tuple[int, ...] = ()
+
+
+class Fitted(NamedTuple):
+    """A network on its budget. used: largest share of a budget, in (0, 1]; tries: plans made."""
+
+    spec: NetworkSpec
+    plan: NetworkPlan
+    used: float
+    tries: int
+
+
+class _Point(NamedTuple):
+    used: float
+    spec: NetworkSpec
+    plan: NetworkPlan
+
+
+def used_share(total: Totals, limits: Mapping[str, float]) -> float:
+    """The largest share of a limit that these totals use."""
+    return max(BOUNDED[name](total) / limit for name, limit in limits.items())
+
+
+def fit(spec: NetworkSpec, room: Room, limits: Mapping[str, float]) -> Fitted:
+    """The spec moved inside its room until it uses 98% to 100% of its tightest limit.
+
+    limits: flops, params, activations (counts) or traffic (bytes) of one image.
+    Raises FitError with the reason where no such network exists, SpecError where a candidate
+    breaks a law of the language.
+    """
+    return _Solver(room, limits).solve(spec)
+
+
+class _Solver:
+    def __init__(self, room: Room, limits: Mapping[str, float]) -> None:
+        unknown = [name for name in limits if name not in BOUNDED]
+        if unknown or not limits:
+            raise FitError(f"a fit needs limits of {', '.join(BOUNDED)}; got {unknown or 'none'}")
+        self.room, self.limits = room, limits
+        self.tries = 0
+        self.known: dict[tuple[tuple[int | None, int], ...], _Point] = {}
+
+    def solve(self, spec: NetworkSpec) -> Fitted:
+        point = self._by_width(spec)
+        for lever in (self._by_depth, self._by_resolution):
+            if ENOUGH <= point.used <= 1:
+                break
+            point = lever(spec, point)
+        if ENOUGH <= point.used <= 1:
+            return Fitted(point.spec, point.plan, point.used, self.tries)
+        raise FitError(self._reason(point))
+
+    def _reason(self, point: _Point) -> str:
+        total = totals(point.plan)
+        listed = ", ".join(
+            f"{format_quantity(Quantity(float(BOUNDED[name](total)), name))} of "
+            f"{format_quantity(Quantity(limit, name))}"
+            for name, limit in self.limits.items()
+        )
+        if point.used > 1:
+            return f"too costly: the smallest in the space takes {listed}"
+        if self._at_most(point.spec):
+            return f"too small: the largest in the space takes {listed}"
+        return f"no step lands within 2% of the budget: the nearest below takes {listed}"
+
+    def _at_most(self, spec: NetworkSpec) -> bool:
+        return all(
+            spec.stages[lever.stages[0]].width == lever.values[-1] for lever in self.room.widths
+        )
+
+    # One point: a spec with these widths, planned and measured -----------------------------
+
+    def _measure(self, spec: NetworkSpec) -> _Point:
+        key = (*((stage.width, stage.count) for stage in spec.stages), (None, _side(spec)))
+        point = self.known.get(key)
+        if point is None:
+            self.tries += 1
+            plan = plan_network(spec)
+            point = self.known[key] = _Point(used_share(totals(plan), self.limits), spec, plan)
+        return point
+
+    def _widths(self, spec: NetworkSpec, factor: float) -> NetworkSpec:
+        return _with(spec, "width", {
+            index: lever.nearest(_now(spec, lever) * factor)
+            for lever in self.room.widths
+            for index in lever.stages
+        })
+
+    # Width ------------------------------------------------------------------------------------
+
+    def _by_width(self, spec: NetworkSpec) -> _Point:
+        """The largest common factor under the budget, then single steps."""
+        levers = self.room.widths
+        if not levers:
+            return self._measure(spec)
+        low = min(lever.values[0] / _now(spec, lever) for lever in levers)
+        high = max(lever.values[-1] / _now(spec, lever) for lever in levers)
+        below = self._measure(self._widths(spec, low))
+        if below.used > 1:
+            return below
+        above = self._measure(self._widths(spec, high))
+        if above.used <= 1:
+            return above
+        below = self._bracket(lambda factor: self._widths(spec, factor), low, high, below, above)
+        return self._steps(below, levers, "width")
+
+    def _bracket(
+        self,
+        at: Callable[[float], NetworkSpec],
+        low: float,
+        high: float,
+        below: _Point,
+        above: _Point,
+    ) -> _Point:
+        """Close in on the budget from both sides; `below` fits, `above` does not."""
+        a, b = math.log(low), math.log(high)
+        for _ in range(MOST_STEPS):
+            if below.used >= ENOUGH or b - a < 1e-4:
+                break
+            # cost is near a power of the factor: interpolate in logarithms, off the ends
+            share = -math.log(below.used) / (math.log(above.used) - math.log(below.used))
+            middle = a + (b - a) * min(max(share, 0.1), 0.9)
+            point = self._measure(at(math.exp(middle)))
+            if point.used <= 1:
+                a, below = middle, point
+            else:
+                b, above = middle, point
+        return below
+
+    def _steps(self, point: _Point, levers: Sequence[Lever], knob: str) -> _Point:
+        """Single steps up, the one that uses most of the budget first, until enough is used."""
+        for _ in range(MOST_STEPS):
+            if point.used >= ENOUGH:
+                break
+            steps = []
+            for lever in levers:
+                now = getattr(point.spec.stages[lever.stages[0]], knob)
+                place = bisect_left(lever.values, now + 1)
+                if place < len(lever.values):
+                    moved = dict.fromkeys(lever.stages, lever.values[place])
+                    steps.append(self._measure(_with(point.spec, knob, moved)))
+            fitting = [step for step in steps if point.used < step.used <= 1]
+            if not fitting:
+                break
+            point = max(fitting, key=lambda step: step.used)
+        return point
+
+    # Depth and resolution -----------------------------------------------------------------------
+
+    def _by_depth(self, spec: NetworkSpec, point: _Point) -> _Point:
+        levers = self.room.depths
+        if not levers:
+            return point
+        best = point
+        seen: set[tuple[int, ...]] = set()
+        growing = point.used < ENOUGH
+        for step in range(1, MOST_STEPS):
+            factor = 1.1**step if growing else 1.1**-step
+            moved = {
+                index: lever.nearest(_depth(spec, lever) * factor)
+                for lever in levers
+                for index in lever.stages
+            }
+            if tuple(moved.values()) in seen:
+                continue
+            seen.add(tuple(moved.values()))
+            best = _better(best, self._by_width(_with(spec, "depth", moved)))
+            if ENOUGH <= best.used <= 1:
+                break
+            if all(lever.nearest(_depth(spec, lever) * factor) in _ends(lever) for lever in levers):
+                break
+        return best
+
+    def _by_resolution(self, spec: NetworkSpec, point: _Point) -> _Point:
+        now = _side(spec)
+        if point.used < ENOUGH:
+            sides = [side for side in self.room.resolutions if side > now]
+        else:
+            sides = [side for side in reversed(self.room.resolutions) if side < now]
+        best = point
+        for side in sides:
+            moved = spec.model_copy(
+                update={"input": spec.input.model_copy(update={"resolution": side})}
+            )
+            candidate = self._by_width(moved)
+            if not ENOUGH <= candidate.used <= 1:
+                candidate = self._by_depth(moved, candidate)
+            best = _better(best, candidate)
+            if ENOUGH <= best.used <= 1:
+                break
+        return best
+
+
+def _better(one: _Point, other: _Point) -> _Point:
+    """The nearer to the budget, one under it before one over it."""
+    if (one.used <= 1) != (other.used <= 1):
+        return one if one.used <= 1 else other
+    return max(one, other, key=lambda point: point.used if point.used <= 1 else -point.used)
+
+
+def _ends(lever: Lever) -> tuple[int, int]:
+    return lever.values[0], lever.values[-1]
+
+
+def _now(spec: NetworkSpec, lever: Lever) -> int:
+    width = spec.stages[lever.stages[0]].width
+    assert width is not None, "a width lever names a stage that has a width"
+    return width
+
+
+def _depth(spec: NetworkSpec, lever: Lever) -> int:
+    return spec.stages[lever.stages[0]].count
+
+
+def _side(spec: NetworkSpec) -> int:
+    side = spec.input.resolution
+    return side if isinstance(side, int) else side[0] * side[1]
+
+
+def _with(spec: NetworkSpec, knob: str, values: Mapping[int, int]) -> NetworkSpec:
+    """The spec with one knob of some stages replaced; values come from checked domains."""
+    stages = tuple(
+        stage.model_copy(update={knob: values[index]}) if index in values else stage
+        for index, stage in enumerate(spec.stages)
+    )
+    return spec.model_copy(update={"stages": stages})
+
+
+__all__ = ["BOUNDED", "ENOUGH", "Fitted", "Lever", "Room", "fit", "used_share"]

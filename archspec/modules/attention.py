@@ -1,0 +1,169 @@
+"""The module of multi-head self-attention.
+
+Shape suffixes: N images, C channels, H height, W width, T tokens, B windows of an image (1
+without windows), M positions of a window, L heads, D channels of a head.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from archspec.layers import Shape
+from archspec.layers.attention import Attention as AttentionLayer
+from archspec.modules.resolution import check_resolution
+from archspec.modules.tokens import as_map, as_tokens
+from archspec.modules.windows import cut_windows, join_windows, relative_index, shift_mask
+
+
+class Attention(nn.Module):
+    """softmax(q k^T / sqrt(D) + bias) v, projected; (N, C, H, W) or (N, T, C) alike.
+
+    kv: what keys and values pass first, with its output shape. shared: the parameters that the
+    attention layers of a stage share; the stage registers them.
+    """
+
+    index: Tensor
+    apart: Tensor | None
+
+    def __init__(
+        self,
+        layer: AttentionLayer,
+        shape: Shape,
+        kv: nn.Module | None,
+        kv_shape: Shape | None,
+        shared: nn.ParameterDict,
+        path: str,
+    ) -> None:
+        super().__init__()
+        width = shape.channels
+        self.shape, self.path = shape, path
+        self.heads = layer.heads_of(width)
+        self.cut = layer.windows(shape)
+        self.windows = 1
+        if self.cut is not None:
+            inside = self.cut.height * self.cut.width
+            self.windows = self.cut.rows * self.cut.columns // inside
+        self.grid = layer.partition == "grid"
+        self.bound = layer.bound_to(shape)
+        self.kv = kv
+        if kv is None or kv_shape is None:
+            self.to_qkv = nn.Linear(width, 3 * width, bias=layer.qkv_bias)
+        else:
+            self.to_q = nn.Linear(width, width, bias=layer.qkv_bias)
+            self.to_kv = nn.Linear(kv_shape.channels, 2 * width, bias=layer.qkv_bias)
+        self.proj = nn.Linear(width, width) if layer.project else nn.Identity()
+        self._add_bias(layer, kv_shape, shared)
+
+    def _add_bias(
+        self, layer: AttentionLayer, kv_shape: Shape | None, shared: nn.ParameterDict
+    ) -> None:
+        self.kind = layer.bias
+        cut, shape = self.cut, self.shape
+        mask = shift_mask(cut, self.grid) if cut else None
+        self.register_buffer("apart", mask, persistent=False)
+        if layer.bias == "table":
+            height, width = (cut.height, cut.width) if cut else (shape.height, shape.width)
+            self.register_buffer("index", relative_index(height, width), persistent=False)
+        size, self._key = layer.bias_shape(shape, kv_shape), layer.shared_key(shape, kv_shape)
+        if size is None:
+            return
+        if self._key is not None:
+            # The tuple hides the dictionary from registration, so that the stage alone lists the
+            # parameter; it is looked up in each forward pass, so that whatever replaces or moves
+            # parameters by their registered name (.to, load_state_dict, functional_call, export)
+            # is seen here, and deepcopy's memory keeps dictionary and stage together.
+            self._shared = (shared,)
+            if self._key not in shared:
+                shared[self._key] = _bias(layer, size)
+        else:
+            self.bias = _bias(layer, size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.bound:
+            check_resolution(x, self.shape, self.path)
+        q, k, v = self._split(x)
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=self._mask(q.dtype))
+        # (N B) L M D or N (B L) M D -> N B L M D -> N B M L D -> N B M C
+        y = y.reshape(x.shape[0], self.windows, self.heads, -1, y.shape[-1])
+        y_NBMC: Tensor = self.proj(y.transpose(2, 3).flatten(3))
+        if self.cut is not None:
+            height, width = self.shape.height, self.shape.width
+            # N H W C -> N C H W
+            return join_windows(y_NBMC, self.cut, self.grid, height, width).permute(0, 3, 1, 2)
+        if x.dim() == 3:
+            return y_NBMC[:, 0]
+        return as_map(y_NBMC[:, 0], x.shape[2], x.shape[3])
+
+    def _split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values of every head; each (N B, L, M, D) or (N, B L, M, D)."""
+        if self.cut is None:
+            x_NBMC = as_tokens(x)[:, None]
+        else:
+            # N C H W -> N H W C
+            x_NBMC = cut_windows(x.permute(0, 2, 3, 1), self.cut, self.grid)
+        if self.kv is None:
+            q, k, v = self._heads(self.to_qkv(x_NBMC), 3)
+        else:
+            (q,) = self._heads(self.to_q(x_NBMC), 1)
+            k, v = self._heads(self.to_kv(as_tokens(self.kv(x))[:, None]), 2)
+        return q, k, v
+
+    def _heads(self, x: Tensor, parts: int) -> tuple[Tensor, ...]:
+        # N B M (parts L D) -> parts N B L M D
+        heads = torch.unflatten(x, 3, (parts, self.heads, -1)).permute(3, 0, 1, 4, 2, 5)
+        # windows go to the batch where all have one mask, else to the heads, because the fused
+        # kernels take four axes and the shift mask differs between windows, not between images.
+        heads = heads.flatten(1, 2) if self.apart is None else heads.flatten(2, 3)
+        return torch.unbind(heads, 0)
+
+    def _mask(self, dtype: torch.dtype) -> Tensor | None:
+        """What is added to the scores, (1, L, M, M) or (1, B L, M, M), or None."""
+        bias_LMM = self._bias_of_heads()
+        if self.apart is None:
+            return None if bias_LMM is None else bias_LMM[None].to(dtype)
+        # B 1 M M + L M M -> B L M M -> 1 (B L) M M
+        mask = self.apart[:, None].to(dtype)
+        if bias_LMM is None:
+            mask = mask.expand(-1, self.heads, -1, -1)
+        else:
+            mask = mask + bias_LMM.to(dtype)
+        return mask.flatten(0, 1)[None]
+
+    def _bias_of_heads(self) -> Tensor | None:
+        if self.kind == "none":
+            return None
+        bias: Tensor = self.bias if self._key is None else self._shared[0][self._key]
+        # M M L -> L M M
+        return bias[self.index].permute(2, 0, 1) if self.kind == "table" else bias
+
+    def extra_repr(self) -> str:
+        words = [f"heads={self.heads}"]
+        if self.cut is not None:
+            words.append(f"{'grid' if self.grid else 'window'}={self.cut.height}x{self.cut.width}")
+            if self.apart is not None:
+                words.append(f"shift={self.cut.shift_height},{self.cut.shift_width}")
+        if self.kind != "none":
+            words.append(f"bias={self.kind if self._key is None else self._key}")
+        return ", ".join(words)
+
+
+def _bias(layer: AttentionLayer, size: tuple[int, ...]) -> nn.Parameter:
+    """Position bias at the start: a table small and random as in Swin, a free one zero."""
+    if layer.bias == "free":
+        return nn.Parameter(torch.zeros(size))
+    table = nn.Parameter(torch.empty(size))
+    nn.init.trunc_normal_(table, std=0.02)
+    return table
+
+
+def constants(layer: AttentionLayer, shape: Shape) -> int:
+    """Numbers in the module's buffers: the index into the table and the shift mask."""
+    cut = layer.windows(shape)
+    if cut is None:
+        return shape.positions**2 if layer.bias == "table" else 0
+    inside = (cut.height * cut.width) ** 2
+    windows = cut.rows * cut.columns // (cut.height * cut.width)
+    shifted = bool(cut.shift_height or cut.shift_width)
+    return inside * ((layer.bias == "table") + shifted * windows)

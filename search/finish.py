@@ -1,0 +1,29 @@
+"""What a run leaves for people: the best specs as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from search.folder import RunFolder
+
+
+def write_front(folder: RunFolder, best: pd.DataFrame) -> dict[int, Path]:
+    """The rows of `best` as files front/RANK-trialN.yaml, best first; returns files by number."""
+    specs, numbers = [], []
+    ranked = best.sort_values("score", ascending=False)
+    for rank, (_, row) in enumerate(ranked.iterrows(), 1):
+        specs.append((f"{rank:02d}-trial{int(row['number'])}", _head(folder, row) + str(row["spec"])))
+        numbers.append(int(row["number"]))
+    return dict(zip(numbers, folder.write_front(specs), strict=True))
+
+
+def _head(folder: RunFolder, row: pd.Series) -> str:
+    info = folder.info
+    return (
+        f"# Trial {int(row['number'])} of a search of {info.space} under "
+        f"{' and '.join(map(str, info.budgets))}, seed {info.seed}.\n"
+        f"# {row['flops'] / 1e9:.3f} GFLOPs (multiply-adds), {row['params'] / 1e6:.2f} Mparams, "
+        f"{row['activations'] / 1e6:.2f} M activations; score {row['score']:.4f} ({info.score}).\n"
+    )

@@ -1,0 +1,220 @@
+"""The run folder: the only thing that a search leaves and that reports read.
+
+    RUN/run.json     what was asked: space, budgets, seed, score, versions
+    RUN/study.db     every finished trial, in an Optuna storage (SQLite)
+    RUN/front/*.yaml the best specs
+    RUN/report.html  the page
+
+Studies in the storage, one a kind of trial: `search`, `random` (the baseline) and `shipped`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archspec.errors import RunError
+from archspec.quantities import Quantity, format_quantity
+
+if TYPE_CHECKING:
+    import optuna
+    import pandas as pd
+
+KINDS = ("search", "random", "shipped")
+#: whose versions decide whether two runs can be the same
+WATCHED = ("archspec-vision", "torch", "optuna", "numpy", "pydantic")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """A ceiling on one quantity of a network, for one image."""
+
+    quantity: str
+    limit: float
+
+    def __str__(self) -> str:
+        return format_quantity(Quantity(self.limit, self.quantity))
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What a search was asked to do; enough to go on with it."""
+
+    space: str
+    space_text: str
+    command: str
+    budgets: tuple[Budget, ...]
+    iso: bool
+    seed: int
+    sampler: str
+    score: str
+    score_label: str
+    data: str
+    batch: int
+    device: str
+    trials: int
+    random_trials: int
+    shipped: bool
+    versions: dict[str, str] = field(default_factory=dict)
+    created: str = ""
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """Ceilings by quantity."""
+        return {budget.quantity: budget.limit for budget in self.budgets}
+
+
+def versions_here() -> dict[str, str]:
+    """Versions of what the result depends on."""
+    found = {"python": platform.python_version()}
+    for name in WATCHED:
+        try:
+            found[name] = version(name)
+        except Exception:  # a missing distribution is a fact worth recording, not a failure
+            found[name] = "absent"
+    return found
+
+
+class RunFolder:
+    """A run on disk."""
+
+    def __init__(self, path: Path, info: RunInfo) -> None:
+        self.path, self.info = path, info
+        self._studies: dict[str, optuna.Study] = {}
+
+    @classmethod
+    def create(cls, path: Path, info: RunInfo) -> RunFolder:
+        """A new run; refuses a folder that holds one already."""
+        if (path / "run.json").exists():
+            raise RunError(
+                f"{path} holds a run already: `archspec resume {path}` goes on with it, "
+                "--out names another folder"
+            )
+        if path.exists() and not path.is_dir():
+            raise RunError(f"{path} is a file; --out names a folder")
+        if path.is_dir() and any(path.iterdir()):
+            raise RunError(f"{path} is not empty; --out names a new or empty folder")
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            _write(path / "run.json", json.dumps(asdict(info), indent=1))
+        except OSError as error:
+            raise RunError(f"{path} cannot be written: {error.strerror}") from error
+        return cls(path, info)
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """A run that is there."""
+        file = path / "run.json"
+        try:
+            raw = json.loads(file.read_text(encoding="utf-8"))
+            raw["budgets"] = tuple(Budget(**budget) for budget in raw["budgets"])
+            return cls(path, RunInfo(**raw))
+        except FileNotFoundError:
+            raise RunError(f"{path} is no run folder: it has no run.json") from None
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise RunError(f"{file} is damaged or of another version: {error}") from None
+
+    def ask_for(self, trials: int) -> None:
+        """Ask the run for another number of scored trials; what is there stays."""
+        self.info = replace(self.info, trials=trials)
+        _write(self.path / "run.json", json.dumps(asdict(self.info), indent=1))
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """One process at a time works on a run; the lock goes with the process, even if killed."""
+        import fcntl
+
+        with (self.path / "lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise RunError(f"{self.path} is being worked on by another process") from None
+            yield
+
+    def study(self, kind: str) -> optuna.Study:
+        """The stored study of one kind of trial, made where missing."""
+        if kind not in self._studies:
+            import optuna
+
+            optuna.logging.set_verbosity(optuna.logging.WARNING)
+            directions = ["maximize"] if self.info.iso else ["maximize", "minimize"]
+            try:
+                self._studies[kind] = optuna.create_study(
+                    study_name=kind,
+                    storage=f"sqlite:///{self.path.resolve() / 'study.db'}",
+                    directions=directions,
+                    load_if_exists=True,
+                )
+            except Exception as error:
+                # SQLAlchemy's errors for a damaged, foreign or unwritable file
+                reason = str(error).splitlines()[0]
+                raise RunError(f"{self.path / 'study.db'} cannot be used: {reason}") from error
+        return self._studies[kind]
+
+    def trials(self, kind: str) -> list[optuna.trial.FrozenTrial]:
+        """Finished trials of one kind, by number."""
+        return self.study(kind).get_trials(deepcopy=False)
+
+    def frame(self) -> pd.DataFrame:
+        """One row a trial: counts, score and its parts, state, spec and reason, and a column
+        `knob.<path>` a parameter. Shipped networks and the random baseline are told by `kind`."""
+        import pandas as pd
+
+        rows = [self._row(kind, trial) for kind in KINDS for trial in self.trials(kind)]
+        columns = [
+            "number", "kind", "state", "name", "params", "flops", "activations", "depth", "traffic",
+            "resolution", "score", "target", "used", "spec", "stages", "reason", "seconds", "finished",
+        ]  # fmt: skip
+        frame = pd.DataFrame(rows)
+        for column in columns:
+            if column not in frame:
+                frame[column] = None
+        return frame[[*columns, *(column for column in frame if column not in columns)]]
+
+    def _row(self, kind: str, trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
+        told = dict(trial.user_attrs)
+        parts = told.pop("parts", {})
+        seconds = told.pop("seconds", {})
+        told.pop("key", None)
+        return {
+            "number": trial.number,
+            "kind": kind,
+            **told,
+            "seconds": sum(seconds.values()),
+            "finished": trial.datetime_complete,
+            **{f"part.{name}": value for name, value in parts.items()},
+            **{f"seconds.{name}": value for name, value in seconds.items()},
+            **{f"knob.{name}": value for name, value in trial.params.items()},
+        }
+
+    def write_front(self, specs: list[tuple[str, str]]) -> list[Path]:
+        """The best specs as files front/NAME.yaml, older ones replaced; (name, text) pairs."""
+        folder = self.path / "front"
+        folder.mkdir(exist_ok=True)
+        for old in folder.glob("*.yaml"):
+            old.unlink()
+        paths = []
+        for name, text in specs:
+            paths.append(folder / f"{name}.yaml")
+            _write(paths[-1], text)
+        return paths
+
+
+def now() -> str:
+    """This moment, to the second, in UTC."""
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all: a kill in between leaves the old file."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)

@@ -1,0 +1,89 @@
+"""Who proposes trial number n: a fresh sampler, seeded by (seed, n), from the trials before it.
+
+So a search that was killed and resumed proposes what the uninterrupted one would have.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState
+
+from archspec.domains import Choice, Domain, Range
+from archspec.errors import ArchspecError, did_you_mean
+from archspec.template import Pick
+
+SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
+    # group splits conditional parameters into joint spaces (a stage's block decides which exist)
+    "tpe": lambda seed: TPESampler(
+        seed=seed, multivariate=True, group=True
+    ),
+    "nsga2": lambda seed: NSGAIISampler(seed=seed, population_size=20),
+    "gp": lambda seed: GPSampler(seed=seed),
+    "random": lambda seed: RandomSampler(seed=seed),
+}
+
+
+def check_sampler(name: str) -> None:
+    """Raise where no sampler has this name."""
+    if name not in SAMPLERS:
+        raise ArchspecError(f"no sampler is called {name!r}: {did_you_mean(name, SAMPLERS)}")
+
+
+def suggest(trial: optuna.trial.BaseTrial) -> Pick:
+    """Picks by asking a trial; works with optuna.trial.FixedTrial, too."""
+
+    def pick(name: str, domain: Domain) -> Any:
+        if isinstance(domain, Choice):
+            return trial.suggest_categorical(name, domain.tags)
+        assert isinstance(domain, Range)
+        if domain.whole:
+            step = int(domain.step or 1)
+            return trial.suggest_int(name, int(domain.low), int(domain.high), step=step, log=domain.log)
+        step_or_none = None if domain.step is None else float(domain.step)
+        return trial.suggest_float(
+            name, float(domain.low), float(domain.high), step=step_or_none, log=domain.log
+        )
+
+    return pick
+
+
+class Proposals:
+    """Asks and tells in memory; what is finished is kept elsewhere by its owner."""
+
+    def __init__(
+        self,
+        sampler: str,
+        seed: int,
+        directions: Sequence[Any],
+        finished: Sequence[FrozenTrial] = (),
+    ) -> None:
+        check_sampler(sampler)
+        self._make, self._seed = SAMPLERS[sampler], seed
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.study = optuna.create_study(directions=list(directions))
+        self.study.add_trials(finished)
+        self.number = len(finished)
+
+    def ask(self) -> optuna.Trial:
+        """The next trial."""
+        seed = np.random.SeedSequence([self._seed, self.number]).generate_state(1)[0]
+        with warnings.catch_warnings():
+            # Optuna calls multivariate and group experimental; their behaviour is tested here
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            self.study.sampler = self._make(int(seed))
+        return self.study.ask()
+
+    def tell(self, trial: optuna.Trial, values: Sequence[float] | None) -> FrozenTrial:
+        """Finish a trial; values None records a failure. Returns what is to be kept."""
+        if values is None:
+            finished = self.study.tell(trial, state=TrialState.FAIL)
+        else:
+            finished = self.study.tell(trial, list(values))
+        self.number += 1
+        return finished

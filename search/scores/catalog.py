@@ -1,0 +1,156 @@
+"""Which scores there are, each declared once, and how several become one number."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from archspec.cost import Totals, totals
+from archspec.errors import ScoreError, did_you_mean
+from archspec.plan import NetworkPlan
+from archspec.spec import NetworkSpec
+
+if TYPE_CHECKING:
+    from search.scores.forward import Forward
+
+
+class Part(NamedTuple):
+    """One score as declared.
+
+    read: from the plan's totals, or None for one that needs a forward pass. center and spread:
+    the constants by which a sum of scores standardises it.
+    """
+
+    name: str
+    label: str
+    source: str
+    read: Callable[[Totals], float] | None
+    center: float
+    spread: float
+
+
+#: center and spread: mean and deviation over 256 random candidates of the hybrid space fitted to
+#: 4.5 GFLOPs (benchmarks/standardise.py writes them); they only set how a sum weighs its parts
+SCORES: dict[str, Part] = {
+    part.name: part
+    for part in (
+        Part(
+            "naswot",
+            "NASWOT (log-determinant of activation codes, a image)",
+            "Mellor et al., arXiv 2006.04647, section 3",
+            None,
+            14.0,
+            0.5,
+        ),
+        Part(
+            "depth",
+            "log2 depth (weighted operators on the longest path)",
+            "",
+            lambda total: math.log2(total.depth),
+            6.5,
+            0.5,
+        ),
+        Part(
+            "activations",
+            "log2 activations (output elements of convolutions and matrix products)",
+            "Radosavovic et al., arXiv 2003.13678, section 4",
+            lambda total: math.log2(total.activations),
+            24.0,
+            0.5,
+        ),
+        Part("params", "log2 parameters", "", lambda total: math.log2(total.params), 24.5, 0.5),
+        Part("flops", "log2 FLOPs (multiply-adds)", "", lambda total: math.log2(total.flops), 32.0, 0.5),
+        Part("traffic", "log2 memory traffic (bytes)", "", lambda total: math.log2(total.traffic), 28.5, 0.5),
+    )
+}
+DEFAULT = "naswot+depth"
+
+
+class Scored(NamedTuple):
+    """A network's score, the parts it is made of, and the seconds that building and scoring took."""
+
+    value: float
+    parts: dict[str, float]
+    seconds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A score ready to be asked for.
+
+    name: of one score, or several joined by +, whose standardised values are then added.
+    data, batch, seed, device: what a forward pass sees; device None is the best at hand.
+    """
+
+    name: str
+    data: str = "digits"
+    batch: int = 16
+    seed: int = 0
+    device: str | None = None
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The scores that make up this one."""
+        return find_score(self.name)
+
+    @property
+    def label(self) -> str:
+        """What the number is, in words."""
+        labels = [part.label for part in self.parts]
+        return labels[0] if len(labels) == 1 else "standardised sum: " + ", ".join(labels)
+
+    @property
+    def needs_forward(self) -> bool:
+        """Whether a module is built for it."""
+        return any(part.read is None for part in self.parts)
+
+    @cached_property
+    def forward(self) -> Forward:
+        """The forward pass, with its batch loaded; torch begins here."""
+        from search.scores.forward import Forward
+
+        return Forward(self.data, self.batch, self.seed, self.device)
+
+    def __call__(self, spec: NetworkSpec, plan: NetworkPlan) -> Scored:
+        """Score one network; raises ScoreError where the score is undefined for it."""
+        total = totals(plan)
+        values: dict[str, float] = {}
+        seconds: dict[str, float] = {}
+        started = time.perf_counter()
+        for part in self.parts:
+            if part.read is not None:
+                values[part.name] = _finite(part.name, part.read(total))
+        seconds["score"] = time.perf_counter() - started
+        for part in self.parts:
+            if part.read is None:
+                value, built, scored = self.forward(spec, plan)
+                values[part.name] = _finite(part.name, value)
+                seconds["build"] = built
+                seconds["score"] += scored
+        if len(self.parts) == 1:
+            return Scored(values[self.parts[0].name], values, seconds)
+        value = sum((values[part.name] - part.center) / part.spread for part in self.parts)
+        return Scored(value, values, seconds)
+
+
+def find_score(name: str) -> tuple[Part, ...]:
+    """The parts of a score by name; raises ScoreError with the legal names."""
+    names = name.split("+")
+    for word in names:
+        if word not in SCORES:
+            raise ScoreError(
+                f"no score is called {word!r}: {did_you_mean(word, SCORES)}; join several by +"
+            )
+    if len(set(names)) < len(names):
+        raise ScoreError(f"a score is named twice in {name!r}")
+    return tuple(SCORES[word] for word in names)
+
+
+def _finite(name: str, value: Any) -> float:
+    if not math.isfinite(value):
+        raise ScoreError(f"{name} is {value}, not a number to rank by")
+    return float(value)

@@ -1,0 +1,77 @@
+"""NASWOT: how differently a network's nonlinearities answer to different images.
+
+Mellor et al., "Neural Architecture Search without Training", arXiv 2006.04647, section 3. Each
+nonlinearity gives an image one bit a unit, whether its input is positive; K[i, j] counts the units
+on which images i and j agree, over all nonlinearities. The score is log |det K|, here divided by
+the number of images. Bits are taken before ReLU, GELU, SiLU and their kin alike; gates (sigmoid,
+tanh) have no such halves and are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from archspec.errors import ScoreError
+
+HALVED = (
+    nn.ReLU,
+    nn.ReLU6,
+    nn.LeakyReLU,
+    nn.GELU,
+    nn.SiLU,
+    nn.Mish,
+    nn.Hardswish,
+)
+
+
+class Agreement:
+    """K, gathered over the nonlinearities of one forward pass of `images` images."""
+
+    def __init__(self, images: int, device: torch.device) -> None:
+        self.kernel = torch.zeros(images, images, dtype=torch.float64, device=device)
+        self.units = 0
+
+    def add(self, inputs: Tensor) -> None:
+        """Count agreements on one nonlinearity; inputs (N, ...)."""
+        bits = (inputs.flatten(1) > 0).to(torch.float32)
+        # agreements = both on + both off = units - on_i - on_j + 2 on_ij; whole numbers below
+        # 2**24 are exact in float32, larger layers are cut
+        for part in bits.split(1 << 22, dim=1):
+            on = part.sum(1, dtype=torch.float64)
+            both = (part @ part.T).to(torch.float64)
+            self.kernel += part.shape[1] - on[:, None] - on[None, :] + 2 * both
+        self.units += bits.shape[1]
+
+    def score(self) -> float:
+        """log |det K| an image; raises ScoreError where codes coincide or nothing was counted."""
+        if not self.units:
+            raise ScoreError("naswot is undefined: the network has no ReLU-like nonlinearity")
+        if not torch.isfinite(self.kernel).all():
+            raise ScoreError("naswot overflowed: the forward pass gave no finite numbers")
+        sign, logdet = torch.linalg.slogdet(self.kernel)
+        if sign <= 0 or not torch.isfinite(logdet):
+            raise ScoreError("naswot is undefined: two images have the same activation code")
+        return float(logdet) / len(self.kernel)
+
+
+@contextmanager
+def gathered(model: nn.Module, agreement: Agreement) -> Iterator[None]:
+    """While open, every forward pass of the model adds to the agreement."""
+
+    def before(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        agreement.add(inputs[0])
+
+    hooks = [
+        module.register_forward_pre_hook(before)
+        for module in model.modules()
+        if isinstance(module, HALVED)
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()

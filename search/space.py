@@ -1,0 +1,110 @@
+"""A search space: one text with domains, and the pure function from picks to a fitted network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from archspec.domains import Choice, Domain, Range
+from archspec.errors import LawError, SpecError
+from archspec.fit import Fitted, Lever, Room, fit
+from archspec.load import dump_yaml, parse_yaml
+from archspec.resolve import locate, placed, resolve
+from archspec.spec import Memory, NetworkSpec, make_spec
+from archspec.template import Pick, Template
+
+#: widths round to the domain's step, or to this where it has none
+WIDTH_STEP = 8
+
+
+class Space:
+    """A text with at least one domain."""
+
+    def __init__(self, tree: Any, name: str) -> None:
+        self.name = name
+        self.tree = tree
+        self._memory = Memory()
+        try:
+            self._template = Template(tree)
+        except LawError as error:
+            raise placed(error, tree) from None
+        if not self._template.has_domains:
+            raise SpecError(
+                f"{name} has nothing to search: put a domain such as {{range: [1, 8]}} where a "
+                "value stands, or search the space `hybrid`"
+            )
+
+    @classmethod
+    def read(cls, source: str | Path, edits: tuple[tuple[str, str], ...] = ()) -> Space:
+        """A space from a file or a shipped name; raises SpecError with the place."""
+        path = source if isinstance(source, Path) else locate(source)
+        tree = resolve(path, edits)
+        return cls(tree, str(tree["name"]))
+
+    @classmethod
+    def parse(cls, text: str, name: str) -> Space:
+        """A space from the text that `dump` gave."""
+        return cls(parse_yaml(text, name), name)
+
+    def dump(self) -> str:
+        """The whole space as YAML; nothing is inherited."""
+        return dump_yaml(self.tree)
+
+    @property
+    def parameters(self) -> dict[str, Domain]:
+        """Every parameter that some trial may have, by name."""
+        return self._template.parameters()
+
+    def spec(self, pick: Pick) -> NetworkSpec:
+        """The network that these picks name, before any fit; the same picks, the same network."""
+        return make_spec(self._template.fill(pick), self._memory)
+
+    def onto_budget(self, spec: NetworkSpec, limits: Mapping[str, float]) -> Fitted:
+        """A network of this space moved onto the budget, inside the domains.
+
+        Raises FitError where the space holds no such network, SpecError where a law breaks.
+        """
+        return fit(spec, self.room, limits)
+
+    @cached_property
+    def room(self) -> Room:
+        """What the fit may move: stage widths, then depths and the resolution, where searched."""
+        widths: dict[str, _Levers] = {}
+        depths: dict[str, _Levers] = {}
+        for index in range(len(self.tree.get("stages", ()))):
+            for found, key, step in ((widths, "width", WIDTH_STEP), (depths, "depth", 1)):
+                parameter = self._template.at("stages", index, key)
+                if parameter is not None:
+                    name, domain = parameter
+                    stages = found.get(name, _Levers((), domain, step)).stages
+                    found[name] = _Levers((*stages, index), domain, step)
+        resolution = self._template.at("input", "resolution")
+        return Room(
+            tuple(levers.lever() for levers in widths.values()),
+            tuple(levers.lever() for levers in depths.values()),
+            tuple(_values(resolution[1], 32)) if resolution is not None else (),
+        )
+
+
+class _Levers(NamedTuple):
+    stages: tuple[int, ...]
+    domain: Domain
+    step: int
+
+    def lever(self) -> Lever:
+        return Lever(self.stages, _values(self.domain, self.step))
+
+
+def _values(domain: Domain, step: int) -> list[int]:
+    """A domain's whole numbers, ascending; without a step of its own, multiples of `step`."""
+    if isinstance(domain, Choice):
+        return sorted(int(value) for value in domain.values if isinstance(value, (int, float)))
+    assert isinstance(domain, Range)
+    if domain.step is not None:
+        return list(range(int(domain.low), int(domain.high) + 1, int(domain.step)))
+    first = -(-int(domain.low) // step) * step
+    return list(range(first, int(domain.high) + 1, step)) or [int(domain.low)]
+
+
