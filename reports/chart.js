@@ -1,7 +1,6 @@
 // Both figures: Python decided their looks, the points fill them, a card of our own tells a mark.
 
-const webgl = points.number.length > data.webgl_above
-  && document.createElement("canvas").getContext("webgl") !== null;
+const webgl = document.createElement("canvas").getContext("webgl") !== null;
 const config = { displayModeBar: false, responsive: true, doubleClick: "reset" };
 const hiddenRoles = new Set();
 
@@ -23,17 +22,19 @@ function rowsOf(role, front) {
 function fill(trace, metric) {
   const rows = rowsOf(trace.meta, data.fronts[metric.key])
     .filter((row) => points[metric.key][row] !== null);
-  const cloud = webgl && (trace.meta === "search" || trace.meta === "random");
-  return { ...trace, type: cloud ? "scattergl" : "scatter", visible: !hiddenRoles.has(trace.meta),
+  return { ...trace, type: webgl ? trace.type : "scatter", visible: !hiddenRoles.has(trace.meta),
     x: rows.map((row) => points[metric.key][row] / metric.divisor),
     y: rows.map((row) => points.score[row]),
-    customdata: rows, text: null, hovertemplate: null, hoverinfo: "none" };
+    customdata: rows, hoverinfo: "none" };
 }
 
 function spread(traces) {
   const all = traces.flatMap((trace) => trace.x).filter((x) => x > 0);
   return all.reduce((a, b) => Math.max(a, b), 0) / all.reduce((a, b) => Math.min(a, b), Infinity);
 }
+
+const LOG_TICKS = [-3, -2, -1, 0, 1, 2, 3, 4].flatMap((power) => [1, 2, 5]
+  .map((digit) => Number(`${digit}e${power}`)));
 
 function drawFront() {
   const chart = byId("front");
@@ -44,7 +45,8 @@ function drawFront() {
   const log = spread(traces) > 20;
   const layout = look.layout;
   layout.xaxis.type = log ? "log" : "linear";
-  if (log) layout.xaxis.dtick = "D2";
+  if (log) Object.assign(layout.xaxis, { tickmode: "array", tickvals: LOG_TICKS,
+    ticktext: LOG_TICKS.map(String) });
   layout.xaxis.title.text = metric.title + (log ? ", log scale" : "");
   layout.xaxis.nticks = chart.clientWidth < 500 ? 5 : 9;
   layout.dragmode = matchMedia("(pointer: coarse)").matches ? false : "zoom";
@@ -89,9 +91,9 @@ function drawHistory() {
   for (const trace of look.data) {
     const { steps, scored } = data.histories[trace.meta];
     const ends = steps.concat(steps.length ? [[scored, ...steps[steps.length - 1].slice(1)]] : []);
-    Object.assign(trace, { x: ends.map((end) => end[0]), y: ends.map((end) => end[2]),
-      customdata: ends.map((end) => points.number.indexOf(end[1])),
-      visible: !hiddenRoles.has(`history ${trace.meta}`), hovertemplate: null, hoverinfo: "none" });
+    Object.assign(trace, { x: ends.map((end) => end[0]), y: ends.map((end) => end[3]),
+      customdata: ends.map((end) => end[1]),
+      visible: !hiddenRoles.has(`history ${trace.meta}`), hoverinfo: "none" });
   }
   look.layout.dragmode = false;
   look.layout.xaxis.rangemode = "tozero";
@@ -119,7 +121,10 @@ function glyph(trace) {
 }
 
 function legend(place, traces, prefix = "") {
-  place.replaceChildren(...traces.filter((trace) => trace.x.length > 0).map((trace) => {
+  const order = ["front", "search", "random", "shipped"];
+  const shown = traces.filter((trace) => trace.x.length > 0)
+    .sort((a, b) => order.indexOf(a.meta) - order.indexOf(b.meta));
+  place.replaceChildren(...shown.map((trace) => {
     const role = prefix + trace.meta;
     const button = make("button", { type: "button", "aria-pressed": String(!hiddenRoles.has(role)) },
       glyph(trace), trace.name);

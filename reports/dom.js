@@ -41,17 +41,13 @@ function costWithUnit(metric, row) {
   return text === "–" || metric.key === "depth" ? text : `${text} ${metric.short}`;
 }
 
-function title(row) {
-  const name = points.name[row];
-  return name === null ? `Trial ${points.number[row]}` : name;
-}
+function title(row) { return points.title[row]; }
 
 function stages(row) { return points.stages[row] ? points.stages[row].split(" | ") : []; }
 
 function kindWords(row) {
   const kind = { search: "Search", random: "Random baseline", shipped: "Shipped network" };
   const words = [kind[points.kind[row]]];
-  if (points.name[row] !== null) words.push(`trial ${points.number[row]}`);
   if (points.state[row] !== "scored") words.push(points.state[row]);
   else if (data.fronts[state.axis].includes(row)) words.push("on the front");
   return words.join(", ");

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from reports.frames import Front, History, scored
+from reports.frames import Front, History, scored, titles
 from reports.metrics import Metric
 from reports.palette import LIGHT, Palette
 
@@ -36,32 +36,38 @@ def front_figure(
     """
     metric = front.metric
     rows = frame.iloc[list(front.rows)]
-    search = scored(frame, "search")
-    others = search[~search["number"].isin(rows["number"])]
-    cloud = go.Scattergl if len(frame) > WEBGL_ABOVE else go.Scatter
+    on_front = set(front.rows)
+    rest = frame.iloc[[row for row in range(len(frame)) if row not in on_front]]
+    crowded = len(frame) > WEBGL_ABOVE
+    # All or none: a WebGL canvas lies over SVG marks and would hide the front.
+    scatter = go.Scattergl if crowded else go.Scatter
     edge = {"color": palette.card, "width": 1.2}
     traces = [
-        cloud(
-            **_points(others, metric),
+        scatter(
+            **_points(scored(rest, "search"), metric),
             name="Search",
             meta="search",
             mode="markers",
-            marker={"size": 7, "color": palette.search, "opacity": 0.62},
+            marker={
+                "size": 4 if crowded else 7,
+                "color": palette.search,
+                "opacity": 0.4 if crowded else 0.62,
+            },
         ),
-        cloud(
-            **_points(scored(frame, "random"), metric),
+        scatter(
+            **_points(scored(rest, "random"), metric),
             name="Random baseline",
             meta="random",
             mode="markers",
             marker={
-                "size": 7,
+                "size": 5 if crowded else 7,
                 "symbol": "square-open",
                 "color": palette.random,
                 "opacity": 0.85,
                 "line": {"width": 1.4, "color": palette.random},
             },
         ),
-        go.Scatter(
+        scatter(
             **_points(rows, metric),
             name="Front",
             meta="front",
@@ -69,8 +75,8 @@ def front_figure(
             line={"color": palette.front, "width": 2, "shape": "hv"},
             marker={"size": 9.5, "color": palette.front, "line": edge},
         ),
-        go.Scatter(
-            **_points(scored(frame, "shipped"), metric),
+        scatter(
+            **_points(scored(rest, "shipped"), metric),
             name="Shipped networks",
             meta="shipped",
             mode="markers",
@@ -93,10 +99,10 @@ def history_figure(
         "search": ("Search", palette.front, "solid"),
         "random": ("Random baseline", palette.random, "5px,3px"),
     }
-    figure = go.Figure(layout=_layout(palette, "scored trials", f"Best {score.title}"))
+    figure = go.Figure(layout=_layout(palette, "scored trials", "Best score so far"))
     for history in histories:
         name, colour, dash = looks[history.kind]
-        ends = [(step.count, step.score, step.number) for step in history.steps]
+        ends = [(step.scored, step.score, step.number) for step in history.steps]
         if ends:  # the line goes on to the last scored trial
             ends.append((history.scored, *ends[-1][1:]))
         count, best, number = zip(*ends, strict=True) if ends else ((), (), ())
@@ -118,15 +124,14 @@ def history_figure(
 
 def _points(rows: pd.DataFrame, metric: Metric) -> dict[str, object]:
     """x, y, trial numbers and hover text (Plotly reads markup in it, so it is escaped)."""
-    names = rows["name"].where(rows["name"].notna(), "trial " + rows["number"].astype(str))
     stages = rows["stages"].fillna("").astype(str)
     return {
         "x": rows[metric.key].to_numpy(np.float64) / metric.divisor,
         "y": rows["score"].to_numpy(np.float64),
         "customdata": rows["number"].to_numpy(),
         "text": [
-            f"<b>{escape(str(name))}</b><br>" + escape(text).replace(" | ", "<br>")
-            for name, text in zip(names, stages, strict=True)
+            f"<b>{escape(title)}</b><br>" + escape(text).replace(" | ", "<br>")
+            for title, text in zip(titles(rows), stages, strict=True)
         ],
         "hovertemplate": "%{text}<br>score %{y}<br>%{x}<extra></extra>",
     }
@@ -147,7 +152,7 @@ def _layout(palette: Palette, x_title: str, y_title: str) -> dict[str, object]:
         "font": {"family": FONT, "size": 13, "color": palette.ink},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
-        "margin": {"l": 56, "r": 16, "t": 16, "b": 52},
+        "margin": {"l": 56, "r": 24, "t": 30, "b": 52},
         "showlegend": False,
         "hovermode": "closest",
         "xaxis": axis

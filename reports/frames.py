@@ -2,6 +2,7 @@
 
 A frame has one row a trial. `kind` says who proposed it (search, random, shipped) and `state` what
 became of it (scored, repeat, infeasible, failed); `score` is better when higher, costs when lower.
+Each kind counts its trials from 0, so a row is known by its position in the frame.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ class Front(NamedTuple):
 
 
 class Step(NamedTuple):
-    """After `count` scored trials the best score was `score`, reached by trial `number`."""
+    """After `scored` scored trials the best score was `score`, of trial `number` at `row`."""
 
-    count: int
+    scored: int
+    row: int
     number: int
     score: float
 
@@ -46,7 +48,7 @@ class Trouble(NamedTuple):
 
     state: str
     reason: str
-    numbers: tuple[int, ...]
+    rows: tuple[int, ...]
     alike: bool
 
 
@@ -67,6 +69,15 @@ def scored(frame: pd.DataFrame, *kinds: str) -> pd.DataFrame:
     return frame[finite & frame["kind"].isin(kinds)] if kinds else frame[finite]
 
 
+def titles(frame: pd.DataFrame) -> list[str]:
+    """What each row is called: `Trial 17`, `Random 17`, or the name of a shipped network."""
+    words = {"search": "Trial", "random": "Random", "shipped": "Shipped"}
+    return [
+        name if kind == "shipped" and isinstance(name, str) else f"{words[kind]} {number}"
+        for kind, number, name in zip(frame["kind"], frame["number"], frame["name"], strict=True)
+    ]
+
+
 def front(
     frame: pd.DataFrame, metric: Metric = FLOPS, kinds: tuple[str, ...] = ("search",)
 ) -> Front:
@@ -75,23 +86,23 @@ def front(
     Baselines stand beside the front and are no part of it, unless `kinds` names them. Of rows that
     are equal in both, the one with the lowest trial number stays.
     """
-    positions = pd.Series(np.arange(len(frame)), index=frame.index)
-    rows = scored(frame, *kinds)
-    rows = rows[rows[metric.key].notna()].assign(position=positions)
+    rows = scored(_placed(frame), *kinds)
+    rows = rows[rows[metric.key].notna()]
     order = rows.sort_values([metric.key, "score", "number"], ascending=[True, False, True])
     best_before = order["score"].astype(float).cummax().shift(fill_value=-np.inf)
     kept = order[order["score"].astype(float) > best_before]
-    return Front(metric, tuple(int(position) for position in kept["position"]))
+    return Front(metric, tuple(map(int, kept["row"])))
 
 
 def history(frame: pd.DataFrame, kind: str) -> History:
     """Best score so far of one kind, in the order of trial numbers; repeats do not count."""
-    rows = scored(frame, kind).sort_values("number")
+    rows = scored(_placed(frame), kind).sort_values("number")
+    trials = zip(rows["row"], rows["number"], rows["score"], strict=True)
     best, steps = -np.inf, []
-    for count, (number, score) in enumerate(zip(rows["number"], rows["score"], strict=True), 1):
+    for count, (row, number, score) in enumerate(trials, 1):
         if score > best:
             best = float(score)
-            steps.append(Step(count, int(number), best))
+            steps.append(Step(count, int(row), int(number), best))
     return History(kind, len(rows), tuple(steps))
 
 
@@ -101,21 +112,21 @@ def troubles(frame: pd.DataFrame) -> tuple[Trouble, ...]:
     Reasons that differ only in their figures are one group, told by its first trial.
     """
     groups: dict[tuple[str, str], list[tuple[int, str]]] = {}
-    rows = frame[frame["state"].isin(("infeasible", "failed"))].sort_values("number")
-    for number, state, reason in zip(rows["number"], rows["state"], rows["reason"], strict=True):
+    rows = _placed(frame)[frame["state"].isin(("infeasible", "failed"))]
+    for row, state, reason in zip(rows["row"], rows["state"], rows["reason"], strict=True):
         text = reason if isinstance(reason, str) and reason else "no reason was recorded"
         pattern = re.sub(r"\d+(?:[.,]\d+)*", "#", text)
-        groups.setdefault((state, pattern), []).append((int(number), text))
+        groups.setdefault((state, pattern), []).append((int(row), text))
     found = [
         Trouble(
             state,
             trials[0][1],
-            tuple(number for number, _ in trials),
+            tuple(row for row, _ in trials),
             len({text for _, text in trials}) > 1,
         )
         for (state, _), trials in groups.items()
     ]
-    return tuple(sorted(found, key=lambda trouble: (-len(trouble.numbers), trouble.numbers)))
+    return tuple(sorted(found, key=lambda trouble: (-len(trouble.rows), trouble.rows)))
 
 
 def agreements(frame: pd.DataFrame) -> tuple[Agreement, ...]:
@@ -138,6 +149,11 @@ def agreements(frame: pd.DataFrame) -> tuple[Agreement, ...]:
                 pairs, total = pairs + weight, total + weight * tau
         found.append(Agreement(metric, overall, total / pairs if pairs else None))
     return tuple(found)
+
+
+def _placed(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with each row's position in it as a column `row`."""
+    return frame.assign(row=np.arange(len(frame)))
 
 
 def _tau(rows: pd.DataFrame, metric: Metric) -> float | None:

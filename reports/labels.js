@@ -1,8 +1,13 @@
 // What lies over the main figure: names of shipped networks, the budget's words, the ring around
 // the chosen point. Plotly's own labels overlap; here each name takes the freest place near its mark.
 
-const CHARACTER = 6.9; // mean width of a character of the 12.5 px label, in px
-const HEIGHT = 15;
+const HEIGHT = 17;
+const pen = document.createElement("canvas").getContext("2d");
+
+function textWidth(text) {
+  pen.font = `12.5px ${getComputedStyle(document.body).fontFamily}`; // as .overlay text in page.css
+  return pen.measureText(text).width + 4;
+}
 
 function pixel(chart, x, y) {
   const { xaxis, yaxis } = chart._fullLayout;
@@ -12,7 +17,7 @@ function pixel(chart, x, y) {
 function area(chart) {
   const { xaxis, yaxis } = chart._fullLayout;
   return { left: xaxis._offset, top: yaxis._offset,
-    right: xaxis._offset + xaxis._length, bottom: yaxis._offset + yaxis._length };
+    right: xaxis._offset + xaxis._length, edge: chart.clientWidth, bottom: yaxis._offset + yaxis._length };
 }
 
 function inside(box, spot) {
@@ -41,18 +46,37 @@ function places(spot, width) {
   return found;
 }
 
-function bestPlace(spot, width, frame, taken, marks) {
+// Distance from a spot to the leader line that would run from `from` to `to`.
+function distance(spot, from, to) {
+  const [dx, dy] = [to.x - from.x, to.y - from.y];
+  const along = ((spot.x - from.x) * dx + (spot.y - from.y) * dy) / (dx * dx + dy * dy);
+  const part = Math.max(0, Math.min(1, along));
+  return Math.hypot(spot.x - from.x - part * dx, spot.y - from.y - part * dy);
+}
+
+function bestPlace(spot, width, frame, taken, marks, rivals) {
   let best = null;
   for (const place of places(spot, width)) {
     const { box } = place;
-    if (box.left < frame.left || box.right > frame.right) continue;
+    if (box.left < frame.left || box.right > frame.edge) continue;
     if (box.top < frame.top || box.bottom > frame.bottom) continue;
     let price = place.cost;
     for (const other of taken) price += 40 * overlap(box, other);
     for (const mark of marks) price += inside(box, mark) ? mark.price : 0;
+    for (const rival of place.leader ? rivals : []) {
+      if (rival !== spot && distance(rival, spot, place.end) < 9) price += 150;
+    }
     if (best === null || price < best.price) best = { ...place, price };
   }
   return best;
+}
+
+// The front is drawn across, then up: spots along that line, which names should leave free.
+function stepBetween(from, to) {
+  const spots = [];
+  for (let x = from.x; x < to.x; x += 8) spots.push({ x, y: from.y, price: 25 });
+  for (let y = to.y; y < from.y; y += 8) spots.push({ x: to.x, y, price: 25 });
+  return spots;
 }
 
 function drawOverlay(chart, traces, budget) {
@@ -63,14 +87,14 @@ function drawOverlay(chart, traces, budget) {
   if (budget !== null) {
     const spot = pixel(chart, budget.x, 0);
     if (spot.x >= frame.left && spot.x <= frame.right) {
-      const width = budget.text.length * CHARACTER + 8;
-      const left = spot.x + width > frame.right ? spot.x - width : spot.x + 7;
-      taken.push({ left: Math.min(left, spot.x - 3), right: left + width,
-        top: frame.top, bottom: frame.top + HEIGHT });
-      overlay.append(make("text", { class: "budget", x: left, y: frame.top + 11 }, budget.text));
+      const half = textWidth(budget.text) / 2;
+      const middle = Math.min(spot.x, chart.clientWidth - half);
+      taken.push({ left: spot.x - 3, right: spot.x + 3, top: frame.top, bottom: frame.bottom });
+      overlay.append(make("text", { class: "budget", x: middle, y: frame.top - 8,
+        "text-anchor": "middle" }, budget.text));
     }
   }
-  const prices = { front: 30, shipped: 60, random: 12, search: 8 };
+  const prices = { front: 70, shipped: 90, random: 40, search: 25 };
   const marks = [];
   const named = [];
   for (const trace of traces) {
@@ -78,7 +102,7 @@ function drawOverlay(chart, traces, budget) {
     trace.x.forEach((x, index) => {
       const spot = pixel(chart, x, trace.y[index]);
       if (!inside(frame, spot)) return;
-      marks.push({ ...spot, price: prices[trace.meta] });
+      marks.push({ ...spot, role: trace.meta, price: prices[trace.meta] });
       const row = trace.customdata[index];
       if (trace.meta === "shipped") named.push({ spot, row });
       if (row === state.selected) {
@@ -86,18 +110,21 @@ function drawOverlay(chart, traces, budget) {
       }
     });
   }
+  const front = marks.filter((mark) => mark.role === "front");
+  front.slice(1).forEach((mark, index) => marks.push(...stepBetween(front[index], mark)));
   for (const { spot } of named) {
     taken.push({ left: spot.x - 7, right: spot.x + 7, top: spot.y - 7, bottom: spot.y + 7 });
   }
+  const rivals = named.map(({ spot }) => spot);
   for (const { spot, row } of named.sort((a, b) => a.spot.y - b.spot.y)) {
     const name = title(row).length > 30 ? `${title(row).slice(0, 29)}…` : title(row);
-    const place = bestPlace(spot, name.length * CHARACTER, frame, taken, marks);
+    const place = bestPlace(spot, textWidth(name), frame, taken, marks, rivals);
     if (place === null) continue;
     taken.push(place.box);
     if (place.leader) {
       overlay.append(make("line", { x1: spot.x, y1: spot.y, x2: place.end.x, y2: place.end.y }));
     }
-    overlay.append(make("text", { x: place.box.left + 2, y: place.box.bottom - 3.5 }, name));
+    overlay.append(make("text", { x: place.box.left + 2, y: place.box.bottom - 4.5 }, name));
   }
   chart.append(overlay);
 }

@@ -27,12 +27,12 @@ class Metric(NamedTuple):
     @property
     def title(self) -> str:
         """The words of an axis: what is counted, then the unit."""
-        return self.unit if self.unit.startswith(self.label) else f"{self.label}, {self.unit}"
+        return self.unit if self.label in self.unit else f"{self.label}, {self.unit}"
 
 
 FLOPS = Metric("flops", "FLOPs", "GFLOPs (multiply-adds)", "GFLOPs", 1e9, "lower")
 ACTIVATIONS = Metric("activations", "Activations", "millions of elements", "M", 1e6, "lower")
-PARAMS = Metric("params", "Parameters", "millions", "M", 1e6, "lower")
+PARAMS = Metric("params", "Params", "millions", "M", 1e6, "lower")
 DEPTH = Metric("depth", "Depth", "weighted layers on the longest path", "layers", 1, "lower")
 TRAFFIC = Metric("traffic", "Memory traffic", "MB read and written", "MB", 1e6, "lower")
 

@@ -46,9 +46,9 @@ function start() {
   for (const button of document.querySelectorAll("[data-copy]")) {
     button.addEventListener("click", () => copy(button.dataset.copy, button));
   }
-  for (const button of document.querySelectorAll("[data-trial]")) {
+  for (const button of document.querySelectorAll(".numbers [data-row]")) {
     button.addEventListener("click", () => {
-      select(points.number.indexOf(Number(button.dataset.trial)));
+      select(Number(button.dataset.row));
       if (!narrow.matches) byId("panel").scrollIntoView({ behavior: "smooth", block: "nearest" });
     });
   }

@@ -14,7 +14,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from reports.frames import agreements, front, scored, troubles
+from reports.frames import agreements, front, scored, titles, troubles
 from reports.metrics import COSTS
 from reports.palette import DARK, LIGHT
 from reports.payload import first_axis, payload, script_safe
@@ -36,8 +36,9 @@ def write_page(
 ) -> Path:
     """Write the page of a run to `path` and return it; the same input gives the same bytes.
 
-    `next_commands` are shown with each network, `FILE` replaced by its file: `files` tells it by
-    trial number; a shipped network goes by its name, any other is first saved from the page.
+    `next_commands` are shown with each network, `FILE` replaced by its file: `files` tells the
+    file of a search trial by its number, a shipped network goes by its name, and any other is first
+    saved from the page.
     """
     plotly = Markup(get_plotlyjs())
     script = Markup("\n".join(_part(name) for name in SCRIPTS))
@@ -52,6 +53,7 @@ def write_page(
         metrics=COSTS,
         axis=first_axis(info),
         troubles=troubles(frame),
+        titles=titles(frame),
         agreements=agreements(frame),
         policy=_policy(plotly, script),
         light=Markup(LIGHT.variables()),

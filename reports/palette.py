@@ -35,7 +35,7 @@ LIGHT = Palette(
     line="#e3e0d8",
     front="#0f5f7d",
     search="#7fa9ba",
-    random="#b5791c",
+    random="#9c6712",
     shipped="#9a3156",
 )
 DARK = Palette(
@@ -45,7 +45,7 @@ DARK = Palette(
     muted="#9aa2aa",
     line="#2d3338",
     front="#6cc5e0",
-    search="#3f7284",
+    search="#5a91a5",
     random="#dca64e",
     shipped="#ec8fb0",
 )

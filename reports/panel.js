@@ -70,12 +70,13 @@ function shellWord(text) {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\"'\"'")}'`;
 }
 
+function fileName(row) { return `${title(row).toLowerCase().replace(/[^a-z0-9]+/g, "-")}.yaml`; }
+
 function nextSteps(row) {
-  const number = points.number[row];
-  const known = data.files[number] ?? (points.kind[row] === "shipped" ? points.name[row] : null);
-  const file = known ?? `trial-${number}.yaml`;
+  const known = { search: data.files[points.number[row]], shipped: title(row) }[points.kind[row]];
+  const file = known ?? fileName(row);
   const parts = [make("h3", {}, "Go on")];
-  if (known === null) parts.push(make("p", { class: "note" }, `Save the YAML as ${file} first.`));
+  if (known === undefined) parts.push(make("p", { class: "note" }, `Save the YAML as ${file} first.`));
   for (const command of data.commands) {
     const text = command.replaceAll("FILE", shellWord(file));
     parts.push(make("div", { class: "code command" }, make("pre", {}, text),
@@ -97,7 +98,7 @@ function drawPanel(row) {
   } else {
     parts.push(make("div", { class: "title" }, make("h3", {}, "Exact spec"),
       make("span", {}, copyButton(text, "Copy the YAML"), " ",
-        saveButton(text, `trial-${points.number[row]}.yaml`))),
+        saveButton(text, fileName(row)))),
     make("div", { class: "code" }, yaml(text)), ...nextSteps(row));
   }
   panel.replaceChildren(...parts.filter((part) => part !== null));

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from reports.figures import WEBGL_ABOVE, front_figure, history_figure
-from reports.frames import front, history
+from reports.figures import front_figure, history_figure
+from reports.frames import front, history, titles
 from reports.metrics import COSTS, score_metric
 from reports.palette import DARK, LIGHT, Palette
 
 if TYPE_CHECKING:
     from search.folder import RunInfo
 
-PLAIN = ("number", "kind", "state", "name", "score", "resolution", "target", "stages", "reason")
+PLAIN = ("number", "kind", "state", "score", "resolution", "target", "stages", "reason")
 
 
 def payload(
@@ -33,7 +33,8 @@ def payload(
     lines, specs = _interned(frame["spec"])
     budgets = {budget.quantity: budget for budget in info.budgets}
     return {
-        "points": {key: _column(frame[key]) for key in (*PLAIN, *(m.key for m in COSTS))},
+        "points": {key: _column(frame[key]) for key in (*PLAIN, *(m.key for m in COSTS))}
+        | {"title": titles(frame)},
         "parts": _prefixed(frame, "part."),
         "knobs": _prefixed(frame, "knob."),
         "lines": lines,
@@ -48,7 +49,6 @@ def payload(
         "axis": first_axis(info),
         "commands": list(commands),
         "files": {str(number): name for number, name in files.items()},
-        "webgl_above": WEBGL_ABOVE,
         "figures": {"light": _styles(info, frame, LIGHT), "dark": _styles(info, frame, DARK)},
     }
 
@@ -65,15 +65,19 @@ def script_safe(document: object) -> str:
 
 
 def _styles(info: RunInfo, frame: pd.DataFrame, palette: Palette) -> dict[str, object]:
-    """Both figures without rows: `page.js` fills them from the points."""
-    score, empty = score_metric(info), frame.iloc[:0]
-    front_style = front_figure(empty, front(empty), score, palette)
-    kinds = [history(empty, kind) for kind in ("search", "random")]
-    return {
-        "front": json.loads(front_style.to_json()),
-        "history": json.loads(history_figure(kinds, score, palette).to_json()),
-        "ink": palette.ink,
+    """Both figures without their points, which `page.js` fills in from the columns."""
+    score = score_metric(info)
+    histories = [history(frame, kind) for kind in ("search", "random")]
+    figures = {
+        "front": front_figure(frame, front(frame), score, palette),
+        "history": history_figure(histories, score, palette),
     }
+    styles = {name: figure.to_plotly_json() for name, figure in figures.items()}
+    for style in styles.values():
+        for trace in style["data"]:
+            for key in ("x", "y", "customdata", "text", "hovertemplate"):
+                trace.pop(key, None)
+    return {**styles, "ink": palette.ink}
 
 
 def _prefixed(frame: pd.DataFrame, prefix: str) -> dict[str, list[object]]:

@@ -21,6 +21,7 @@ function drawTable() {
   const { column, ascending } = state.sort;
   const key = COLUMNS[column][1];
   rows.sort((a, b) => ((key(a, rank) ?? 0) - (key(b, rank) ?? 0)) * (ascending ? 1 : -1));
+  table.parentElement.classList.toggle("long", rows.length > 24);
   const heads = COLUMNS.map(([name], index) => {
     const chosen = index === column;
     const button = make("button", { type: "button" }, name + (chosen ? (ascending ? " ↑" : " ↓") : ""));
@@ -35,7 +36,8 @@ function drawTable() {
   table.tBodies[0].replaceChildren(...rows.map((row) => {
     const cells = COLUMNS.map(([, , show]) => make("td", { class: "figure" }, show(row, rank) ?? "–"));
     const stage = make("td", { class: "stages" },
-      ...stages(row).map((text) => make("span", { title: text }, text)));
+      make("div", { class: stages(row).every((text) => text.length <= 16) ? "short" : "" },
+        ...stages(row).map((text) => make("span", { title: text }, text))));
     const line = make("tr", { tabindex: 0, "data-row": row,
       "aria-selected": String(row === state.selected) }, ...cells, stage);
     line.addEventListener("click", () => select(row));

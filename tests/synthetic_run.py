@@ -78,9 +78,9 @@ def made_frame(
 ) -> pd.DataFrame:
     """A frame of search, random and shipped trials; some repeated, infeasible or failed."""
     draw = np.random.default_rng(seed)
-    kinds = ["search"] * search + ["random"] * random
-    rows = [_trial(draw, number, kind, search) for number, kind in enumerate(kinds)]
-    rows += [_shipped(draw, len(rows) + place, name) for place, name in enumerate(SHIPPED)]
+    rows = [_trial(draw, number, "search", search) for number in range(search)]
+    rows += [_trial(draw, number, "random", search) for number in range(random)]
+    rows += [_shipped(draw, number, name) for number, name in enumerate(SHIPPED)]
     if hostile:
         for row in rows[:3]:
             row |= {"spec": f"name: '{HOSTILE}'\n{row['spec']}", "stages": f"{HOSTILE} | 64x3 cmt"}
@@ -95,7 +95,9 @@ def _trial(draw: np.random.Generator, number: int, kind: str, search: int) -> di
     flops = target * draw.uniform(0.98, 1.0)
     depths = draw.integers(2, 14, 4)
     widths = np.sort(draw.integers(4, 64, 4)) * 8
-    blocks = draw.choice(["convnext", "cmt", "replk"], 4, p=[0.4, 0.3 + 0.2 * learned, 0.3 - 0.2 * learned])
+    blocks = draw.choice(
+        ["convnext", "cmt", "replk"], 4, p=[0.4, 0.3 + 0.2 * learned, 0.3 - 0.2 * learned]
+    )
     activations = flops * draw.uniform(2.2, 5.5) / 1e3
     depth = int(depths.sum() * 3 + 8)
     score = 0.9 * np.log(activations / 1e6) + 0.5 * np.log(depth) + learned + draw.normal(0, 0.22)
@@ -181,7 +183,11 @@ def _spec(name: str, widths: np.ndarray, depths: np.ndarray, blocks: np.ndarray)
         "each_stage: {stride: 2, down: [{conv: {width: w_out, kernel: 2, stride: 2}}, norm]}",
         "stages:",
     ]
-    bodies = {"convnext": "[convnext]", "cmt": "[lpu, lmhsa, irffn]", "replk": "[{replk: {kernel: 31}}]"}
+    bodies = {
+        "convnext": "[convnext]",
+        "cmt": "[lpu, lmhsa, irffn]",
+        "replk": "[{replk: {kernel: 31}}]",
+    }
     for width, depth, block in zip(widths, depths, blocks, strict=True):
         lines.append(f"- {{width: {width}, depth: {depth}, block: {bodies[block]}}}")
     lines.append("head: [{pool: global}, {linear: classes}]  # the spec's own head")

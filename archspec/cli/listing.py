@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from archspec.cost import Totals, totals
@@ -28,17 +29,23 @@ class Network(NamedTuple):
 
     def texts(self) -> tuple[str, ...]:
         """Cells of the table."""
-        published = (self.reference.params, self.reference.flops)
+        published = [
+            "-" if count is None else format_count(count)
+            for count in (self.reference.params, self.reference.flops)
+        ]
         return (
-            self.family,
-            self.name,
+            f"  {self.name}",
             self.input,
             format_count(self.totals.params),
             format_count(self.totals.flops),
-            *("" if count is None else format_count(count) for count in published),
+            " / ".join(published) if published != ["-", "-"] else "",
             "" if self.reference.top1 is None else f"{self.reference.top1:g}",
-            "; ".join(filter(None, (self.reference.source, self.reference.note))),
         )
+
+    @property
+    def source(self) -> str:
+        """Where the published figures stand, and what is to be known about them."""
+        return "; ".join(filter(None, (self.reference.source, self.reference.note)))
 
     def row(self) -> dict[str, Any]:
         """The object of the JSON document."""
@@ -70,6 +77,15 @@ class Space(NamedTuple):
     def row(self) -> dict[str, Any]:
         """The object of the JSON document."""
         return {"family": SPACES, **self._asdict()}
+
+
+def grouped(networks: list[Network]) -> list[tuple[str, ...]]:
+    """Rows of the table: a family's name, then its networks."""
+    rows: list[tuple[str, ...]] = []
+    for family, members in groupby(networks, key=lambda item: item.family):
+        texts = [item.texts() for item in members]
+        rows += [(family, *[""] * (len(texts[0]) - 1)), *texts]
+    return rows
 
 
 def list_shipped(family: str | None) -> tuple[list[Network], list[Space]]:

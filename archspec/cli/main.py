@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -42,13 +44,33 @@ class LazyCommands(typer.core.TyperGroup):
             self.commands = {**dict.fromkeys(self.list_commands(ctx)), **self.commands}  # type: ignore[dict-item]
         return super().resolve_command(ctx, args)
 
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        """Read the options before the command's name."""
+        with _one_line():
+            return super().make_context(*args, **extra)
+
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; what archspec raises on purpose is one line and exit code 2."""
-        try:
+        """Run the command."""
+        with _one_line():
             return super().invoke(ctx)
-        except ArchspecError as error:
-            print(f"error: {error}", file=sys.stderr)
-            raise typer.Exit(2) from None
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """What archspec raises on purpose, and wrong usage, as one line and exit code 2."""
+    try:
+        yield
+    except ArchspecError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(2) from None
+    except Exception as error:
+        # usage errors: their class belongs to click, or to the copy of it that typer carries
+        if not hasattr(error, "format_message"):
+            raise
+        told = " ".join(error.format_message().split()).rstrip(".")
+        path = getattr(getattr(error, "ctx", None), "command_path", "archspec")
+        print(f"error: {told}; see {path} -h", file=sys.stderr)
+        raise typer.Exit(2) from None
 
 
 app = typer.Typer(
@@ -56,33 +78,38 @@ app = typer.Typer(
     help="Declarative architecture search and scaling for vision backbones.",
     epilog="A SPEC is a YAML file or a shipped name, such as resnet50; `archspec zoo` lists them.",
     context_settings={"help_option_names": ["-h", "--help"]},
-    no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
 )
 
 
 def _version(asked: bool) -> None:
     if asked:
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
-        print(f"archspec {version('archspec-vision')}")
+        try:
+            print(f"archspec {version('archspec-vision')}")
+        except PackageNotFoundError:
+            print("archspec, run from a checkout that is not installed")
         raise typer.Exit
 
 
 @app.callback()
 def _root(
+    ctx: typer.Context,
     version: Annotated[
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    pass
+    if ctx.invoked_subcommand is None:
+        print(ctx.get_help())
 
 
 def main() -> None:
     """Run the command line; a reader that stops reading (`| head`) is no error."""
     try:
-        app()
+        app(prog_name="archspec")
     except BrokenPipeError:
         _silence()
     finally:

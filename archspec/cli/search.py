@@ -21,11 +21,15 @@ RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", sh
 
 @app.command()
 def search(
-    space: Annotated[str, typer.Argument(help="A text with domains, or a shipped space.")] = "hybrid",
+    space: Annotated[
+        str, typer.Argument(help="A text with domains, or a shipped space.")
+    ] = "hybrid",
     budget: Annotated[
         list[str] | None,
-        typer.Option(help="A ceiling for one image: 4.5GFLOPs (multiply-adds), 30Mparams, "
-                          "20Mactivations, 400MB of traffic. May be given several times."),
+        typer.Option(
+            help="A ceiling for one image: 4.5GFLOPs (multiply-adds), 30Mparams, "
+            "20Mactivations, 400MB of traffic. May be given several times."
+        ),
     ] = None,
     trials: Annotated[int, typer.Option(min=1, max=1_000_000, help="Scored trials.")] = 48,
     random: Annotated[
@@ -38,11 +42,14 @@ def search(
         bool, typer.Option("--iso", help="Land every candidate at the ceiling, not below it.")
     ] = False,
     score: Annotated[
-        str | None, typer.Option(help="A score, or several joined by +.", show_default="naswot+depth")
+        str | None,
+        typer.Option(help="A score, or several joined by +.", show_default="naswot+depth"),
     ] = None,
     data: Annotated[
-        str, typer.Option(help="Images for the score: a parquet file or folder, an image folder, "
-                               "or `digits`.")
+        str,
+        typer.Option(
+            help="Images for the score: a parquet file or folder, an image folder, or `digits`."
+        ),
     ] = "digits",
     batch: Annotated[int, typer.Option(min=2, max=4096, help="Images that the score sees.")] = 16,
     sampler: Annotated[str, typer.Option(help="tpe, nsga2, gp or random.")] = "tpe",
@@ -68,10 +75,10 @@ def search(
     from search.scores import DEFAULT, Scorer
     from search.space import Space
 
-    from archspec.cli.specs import edits_of
+    from archspec.cli.specs import edit_of
 
     budgets = _budgets(budget or [])
-    read = Space.read(space, tuple(edits_of(edit or [])))
+    read = Space.read(space, tuple(edit_of(text) for text in edit or ()))
     check_sampler(sampler)
     scorer = Scorer(score or DEFAULT, data, batch, seed, device)
     where = "text"
@@ -107,7 +114,9 @@ def resume(
     trials: Annotated[
         int | None, typer.Option(min=1, max=1_000_000, help="Go on to so many scored trials.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print all trials as one JSON list.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print all trials as one JSON list.")
+    ] = False,
 ) -> None:
     """Go on with a run that was stopped or killed; the result is that of an uninterrupted one."""
     from search.folder import RunFolder, versions_here
@@ -120,7 +129,9 @@ def resume(
         if here.get(name) != was
     ]
     if changed:
-        typer.echo(f"note: versions differ, so later trials may, too: {', '.join(changed)}", err=True)
+        typer.echo(
+            f"note: versions differ, so later trials may, too: {', '.join(changed)}", err=True
+        )
     if trials is not None:
         folder.ask_for(trials)
     _run(folder, as_json)
@@ -143,7 +154,9 @@ def _budgets(texts: list[str]) -> tuple[Budget, ...]:
     from archspec.quantities import parse_quantity
 
     if not texts:
-        raise QuantityError("a search needs a budget, such as --budget 4.5GFLOPs or --budget 30Mparams")
+        raise QuantityError(
+            "a search needs a budget, such as --budget 4.5GFLOPs or --budget 30Mparams"
+        )
     found: dict[str, Budget] = {}
     for text in texts:
         quantity = parse_quantity(text)
@@ -153,7 +166,9 @@ def _budgets(texts: list[str]) -> tuple[Budget, ...]:
                 "measured quantity"
             )
         if quantity.unit in found:
-            raise QuantityError(f"two budgets bound {quantity.unit}: {found[quantity.unit]} and {text}")
+            raise QuantityError(
+                f"two budgets bound {quantity.unit}: {found[quantity.unit]} and {text}"
+            )
         found[quantity.unit] = Budget(quantity.unit, quantity.value)
     return tuple(found.values())
 
@@ -182,7 +197,9 @@ def _run(folder: RunFolder, as_json: bool) -> None:
     try:
         watched(folder, quiet=as_json)
     except KeyboardInterrupt:
-        typer.echo(f"\nstopped; every finished trial is kept: archspec resume {folder.path}", err=True)
+        typer.echo(
+            f"\nstopped; every finished trial is kept: archspec resume {folder.path}", err=True
+        )
         raise typer.Exit(130) from None
     _finish(folder, as_json)
 
@@ -227,7 +244,7 @@ def _missing(value: object) -> bool:
 def _print_front(
     folder: RunFolder, frame: pd.DataFrame, best: pd.DataFrame, files: dict[int, Path], page: Path
 ) -> None:
-    from archspec.cli.tables import print_table
+    from archspec.cli.tables import Column, Table, numbers, print_table
 
     states = frame["state"].value_counts()
     counted = ", ".join(f"{count} {state}" for state, count in states.items())
@@ -242,16 +259,14 @@ def _print_front(
                 f"{row['params'] / 1e6:.2f}",
                 f"{row['activations'] / 1e6:.2f}",
                 str(row["resolution"]),
-                str(row["stages"]).replace(" | ", "\n"),
                 files[int(row["number"])].name,
+                str(row["stages"]),
             ]
             for _, row in best.sort_values("score", ascending=False).iterrows()
         ]
-        print_table(
-            ["score", "GFLOPs", "Mparams", "M act.", "input", "stages", "file"],
-            rows,
-            title="Front of score against FLOPs (multiply-adds)",
-        )
+        typer.echo("front of score against FLOPs (multiply-adds):")
+        counts = numbers("score", "GFLOPs", "Mparams", "M act.", "input")
+        print_table(Table([*counts, Column("file"), Column("stages", cut=True)], rows))
     first = next(iter(files.values()), None)
     if first is not None:
         typer.echo(f"specs in {first.parent}; look closer with: archspec show {first}")

@@ -100,10 +100,7 @@ def show(
                 Column("what"),
                 *numbers("output", "params", "FLOPs", "activations"),
             ],
-            [
-                (part.path, part.what, str(part.out), *_count_texts(part.totals))
-                for part in parts
-            ]
+            [(part.path, part.what, str(part.out), *_count_texts(part.totals)) for part in parts]
             + [("total", "", str(plan.out), *_count_texts(cost))],
             sums=1,
         )
@@ -267,7 +264,8 @@ def diff(
         f"depth {before.depth} -> {after.depth}, memory traffic {bytes_text(before.traffic)} -> "
         f"{bytes_text(after.traffic)} ({change_text(before.traffic, after.traffic)})"
     )
-    print(f"A is {first.name}, B is {second.name}. {FLOPS_NOTE}")
+    print(f"A is {first.name}, B is {second.name}.")
+    print(FLOPS_NOTE)
 
 
 def _change_row(change: CostChange) -> dict[str, Any]:
@@ -287,18 +285,22 @@ def zoo(
     as_json: Json = False,
 ) -> None:
     """List what is shipped, by family, with published figures beside ours."""
-    from archspec.cli.listing import list_shipped
+    from archspec.cli.listing import grouped, list_shipped
 
     networks, spaces = list_shipped(family)
     if as_json:
-        print_json([item.row() for item in (*networks, *spaces)])
+        print_json([item.row() for item in networks] + [item.row() for item in spaces])
         return
     if networks:
-        titles = ("input", "params", "FLOPs", "params", "FLOPs", "top-1")
-        columns = [Column("family"), Column("name"), *numbers(*titles), Column("source", cut=True)]
-        print_table(Table(columns, [item.texts() for item in networks]))
-        print("The second params and FLOPs and the top-1 are as published in the source.")
+        titles = ("input", "params", "FLOPs", "published", "top-1")
+        print_table(Table([Column("name"), *numbers(*titles)], grouped(networks)))
+        print("Published: params / FLOPs, and top-1 on ImageNet, as their source prints them.")
         print(FLOPS_NOTE)
+        if family is None:
+            print("`archspec zoo FAMILY` tells the sources.")
+        else:
+            for item in networks:
+                print(f"{item.name}: {item.source or 'nothing is published'}")
     for space in spaces:
         print(f"space {space.name}: {space.parameters} parameters; {space.doc}")
 
@@ -326,11 +328,12 @@ def _planned(source: str, settings: list[str] | None) -> tuple[NetworkSpec, Netw
     from archspec.planning import plan_network
     from archspec.spec import read_spec
 
-    network = read_spec(source, [_edit(text) for text in settings or ()])
+    network = read_spec(source, [edit_of(text) for text in settings or ()])
     return network, plan_network(network)
 
 
-def _edit(text: str) -> tuple[str, str]:
+def edit_of(text: str) -> tuple[str, str]:
+    """A path and its value in YAML, from PATH=VALUE; raises SpecError."""
     path, sign, value = text.partition("=")
     if not sign:
         raise SpecError(f"--set takes PATH=VALUE, such as stages.0.depth=3, but got {text!r}")

@@ -100,4 +100,4 @@ def _told(layer: Layer) -> Iterator[tuple[str, Any]]:
 def _value(value: object) -> str:
     if isinstance(value, tuple):
         return str(value[0]) if len(set(value)) == 1 else "x".join(map(str, value))
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)

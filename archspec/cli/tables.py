@@ -7,6 +7,7 @@ width, which other tools can cut and compare.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -40,10 +41,7 @@ def print_table(table: Table) -> None:
     if sys.stdout.isatty():
         _draw(table)
         return
-    widths = [
-        max(len(row[index]) for row in [_titles(table), *table.rows])
-        for index in range(len(table.columns))
-    ]
+    widths = _widths(table)
     for row in [_titles(table), *table.rows]:
         cells = (
             cell.rjust(width) if column.number else cell.ljust(width)
@@ -56,26 +54,36 @@ def _titles(table: Table) -> list[str]:
     return [column.title for column in table.columns]
 
 
+def _widths(table: Table) -> list[int]:
+    lines = [_titles(table), *table.rows]
+    return [max(len(line[index]) for line in lines) for index in range(len(table.columns))]
+
+
 def _draw(table: Table) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table as Drawn
     from rich.text import Text
 
+    # rich leaves bold under NO_COLOR; without a color system there is no style at all
+    console = Console(color_system=None if os.environ.get("NO_COLOR") else "auto")
     drawn = Drawn(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), header_style="bold")
-    for column in table.columns:
+    widths = _widths(table)
+    taken = sum(w for w, column in zip(widths, table.columns, strict=True) if not column.cut)
+    room = max(12, console.width - taken - 3 * len(widths))
+    for column, width in zip(table.columns, widths, strict=True):
         drawn.add_column(
             Text(column.title),
             justify="right" if column.number else "left",
             no_wrap=column.number or column.cut,
             overflow="ellipsis" if column.cut else "fold",
-            min_width=8 if column.cut else None,
+            max_width=min(width, room) if column.cut else None,
         )
     first_sum = len(table.rows) - table.sums
     for index, row in enumerate(table.rows):
         style = "bold" if index >= first_sum else None
         drawn.add_row(*map(Text, row), style=style, end_section=index == first_sum - 1)
-    Console().print(drawn)
+    console.print(drawn)
 
 
 def print_json(document: object) -> None:

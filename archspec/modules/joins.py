@@ -113,7 +113,9 @@ class TokenMix(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         check_resolution(x, self.shape, self.path)
         # N T C -> N T C 1
-        y: Tensor = super().forward(as_tokens(x)[..., None])
+        y = as_tokens(x)[..., None]
+        for part in self:
+            y = part(y)
         y_NTC = y[..., 0]
         if x.dim() == 3:
             return y_NTC

@@ -21,50 +21,45 @@ if TYPE_CHECKING:
 class Part(NamedTuple):
     """One score as declared.
 
-    read: from the plan's totals, or None for one that needs a forward pass. center and spread:
-    the constants by which a sum of scores standardises it.
+    read: from the plan's totals, or None for one that needs a forward pass. unit: what counts as
+    one step of this score in a sum of several; a stated constant, so that a sum is one number of
+    one network, whatever others are compared with it.
     """
 
     name: str
     label: str
     source: str
     read: Callable[[Totals], float] | None
-    center: float
-    spread: float
+    unit: float
 
 
-#: center and spread: mean and deviation over 256 random candidates of the hybrid space fitted to
-#: 4.5 GFLOPs (benchmarks/standardise.py writes them); they only set how a sum weighs its parts
+def _log2(read: Callable[[Totals], int]) -> Callable[[Totals], float]:
+    return lambda total: math.log2(read(total)) if read(total) > 0 else -math.inf
+
+
+#: Counts are taken by their logarithm: two octaves of depth weigh as much as one nat an image of
+#: NASWOT, or one octave of activations. docs/scores.md has the measurements behind the units.
 SCORES: dict[str, Part] = {
     part.name: part
     for part in (
         Part(
             "naswot",
-            "NASWOT (log-determinant of activation codes, a image)",
+            "NASWOT an image",
             "Mellor et al., arXiv 2006.04647, section 3",
             None,
-            14.0,
-            0.5,
+            1.0,
         ),
-        Part(
-            "depth",
-            "log2 depth (weighted operators on the longest path)",
-            "",
-            lambda total: math.log2(total.depth),
-            6.5,
-            0.5,
-        ),
+        Part("depth", "log2 depth", "", _log2(lambda total: total.depth), 2.0),
         Part(
             "activations",
-            "log2 activations (output elements of convolutions and matrix products)",
-            "Radosavovic et al., arXiv 2003.13678, section 4",
-            lambda total: math.log2(total.activations),
-            24.0,
-            0.5,
+            "log2 activations",
+            "Radosavovic et al., arXiv 2003.13678, section 3.3",
+            _log2(lambda total: total.activations),
+            1.0,
         ),
-        Part("params", "log2 parameters", "", lambda total: math.log2(total.params), 24.5, 0.5),
-        Part("flops", "log2 FLOPs (multiply-adds)", "", lambda total: math.log2(total.flops), 32.0, 0.5),
-        Part("traffic", "log2 memory traffic (bytes)", "", lambda total: math.log2(total.traffic), 28.5, 0.5),
+        Part("params", "log2 params", "", _log2(lambda total: total.params), 1.0),
+        Part("flops", "log2 FLOPs", "", _log2(lambda total: total.flops), 1.0),
+        Part("traffic", "log2 memory traffic", "", _log2(lambda total: total.traffic), 1.0),
     )
 }
 DEFAULT = "naswot+depth"
@@ -82,7 +77,7 @@ class Scored(NamedTuple):
 class Scorer:
     """A score ready to be asked for.
 
-    name: of one score, or several joined by +, whose standardised values are then added.
+    name: of one score, or several joined by +, which are added in their units.
     data, batch, seed, device: what a forward pass sees; device None is the best at hand.
     """
 
@@ -100,8 +95,12 @@ class Scorer:
     @property
     def label(self) -> str:
         """What the number is, in words."""
-        labels = [part.label for part in self.parts]
-        return labels[0] if len(labels) == 1 else "standardised sum: " + ", ".join(labels)
+        parts = self.parts
+        if len(parts) == 1:
+            return parts[0].label
+        return " + ".join(
+            part.label if part.unit == 1 else f"{part.label} / {part.unit:g}" for part in parts
+        )
 
     @property
     def needs_forward(self) -> bool:
@@ -133,7 +132,7 @@ class Scorer:
                 seconds["score"] += scored
         if len(self.parts) == 1:
             return Scored(values[self.parts[0].name], values, seconds)
-        value = sum((values[part.name] - part.center) / part.spread for part in self.parts)
+        value = sum(values[part.name] / part.unit for part in self.parts)
         return Scored(value, values, seconds)
 
 

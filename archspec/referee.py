@@ -1,0 +1,152 @@
+"""The second road to every count: fvcore on the built module. The only file that imports fvcore.
+
+One fused multiply-add is one FLOP (fvcore/nn/flop_count.py).
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from math import prod
+from typing import Any, NamedTuple
+
+import torch
+from fvcore.nn import ActivationCountAnalysis, FlopCountAnalysis
+from fvcore.nn.jit_handles import get_shape
+from torch import nn
+
+from archspec.errors import UncountedError
+
+#: what fvcore counts beside convolutions, linear layers and matrix products
+OTHER = frozenset({"batch_norm", "layer_norm", "group_norm", "adaptive_avg_pool2d"})
+
+# Operators that fvcore does not count and that the papers do not count either. Any operator
+# outside this list and outside fvcore's own list of shape and copy operators is an error.
+UNCOUNTED = frozenset(
+    {
+        # element by element: sums and gates of branches, activations, layer scale, biases
+        "aten::add",
+        "aten::mul",
+        "aten::gelu",
+        "aten::hardsigmoid",
+        "aten::hardswish",
+        "aten::hardtanh",
+        "aten::leaky_relu",
+        "aten::mish",
+        "aten::relu6",
+        "aten::sigmoid",
+        "aten::silu",
+        "aten::tanh",
+        # comparisons and additions inside a window; fvcore counts the adaptive average alone
+        "aten::avg_pool2d",
+        "aten::max_pool2d",
+        # views and copies that are younger than fvcore's list
+        "aten::expand_as",
+        "aten::pad",
+        "aten::unflatten",
+    }
+)
+
+
+class Count(NamedTuple):
+    """What fvcore counts for one image.
+
+    flops: multiply-adds of convolutions, linear layers and matrix products, attention's two
+    included; other_flops: norms and adaptive pooling; activations: output elements of the
+    operators in flops; uncounted: how often each operator outside of these was met.
+    """
+
+    flops: int
+    other_flops: int
+    activations: int
+    uncounted: dict[str, int]
+
+    @property
+    def fvcore_total(self) -> int:
+        """fvcore's own total."""
+        return self.flops + self.other_flops
+
+
+def referee(model: nn.Module, shape: Sequence[int]) -> Count:
+    """Count a model by fvcore in eval mode for one image; shape is (channels, height, width).
+
+    A model on the meta device is counted without computing anything. Raises UncountedError where
+    an operator is met that neither fvcore nor the list above knows.
+    """
+    return by_module(model, shape)[""]
+
+
+def by_module(model: nn.Module, shape: Sequence[int]) -> dict[str, Count]:
+    """`referee` for every submodule by its name, "" being the model."""
+    device = next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
+    image = torch.zeros(1, *shape[:3], device=device)
+    with _eval(model), _quiet(), torch.no_grad():
+        flops = FlopCountAnalysis(model, image)
+        flops.set_op_handle("aten::scaled_dot_product_attention", _attention_flops)
+        activations = ActivationCountAnalysis(model, image)
+        activations.set_op_handle("aten::scaled_dot_product_attention", _attention_activations)
+        for analysis in (flops, activations):
+            analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+            analysis.tracer_warnings("none")
+        counts = flops.by_module_and_operator()
+        elements = activations.by_module()
+        unknown = set(flops.unsupported_ops()) - UNCOUNTED
+    if unknown:
+        raise UncountedError(
+            f"operators that nobody counts: {', '.join(sorted(unknown))}; give them a handle or "
+            "name them in archspec/referee.py"
+        )
+    return {
+        name: _count(operators, elements[name], flops.unsupported_ops(name))
+        for name, operators in counts.items()
+    }
+
+
+def _count(operators: Counter[str], elements: float, uncounted: Counter[str]) -> Count:
+    other = sum(count for name, count in operators.items() if name in OTHER)
+    return Count(
+        int(sum(operators.values()) - other), int(other), int(elements), dict(uncounted)
+    )
+
+
+def _attention_flops(inputs: list[Any], outputs: list[Any]) -> Counter[str]:
+    """Queries times keys and scores times values."""
+    *batch, queries, width = get_shape(inputs[0])
+    keys, value_width = get_shape(inputs[1])[-2], get_shape(inputs[2])[-1]
+    return Counter(attention=prod(batch) * queries * keys * (width + value_width))
+
+
+def _attention_activations(inputs: list[Any], outputs: list[Any]) -> Counter[str]:
+    """Scores, and their product with the values."""
+    *batch, queries, _ = get_shape(inputs[0])
+    scores = prod(batch) * queries * get_shape(inputs[1])[-2]
+    return Counter(attention=scores + prod(get_shape(outputs[0])))
+
+
+@contextmanager
+def _eval(model: nn.Module) -> Iterator[None]:
+    """Eval mode for a while; each module gets its own mode back."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No word from fvcore's use of torch.jit: the resolution checks are constants in a trace."""
+    log = logging.getLogger("fvcore.nn.jit_analysis")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
+            yield
+    finally:
+        log.setLevel(level)
