@@ -43,7 +43,7 @@ class Bound:
     #: no knob depends on the place, so that the layer is the same wherever the call stands
     fixed: bool = False
     #: the layer of a fixed call, by the spec's defaults
-    made: dict[tuple[object, ...], tuple[Layer, dict[Shape, LayerPlan]]] = field(
+    made: dict[int, tuple[Layer, dict[Shape, LayerPlan]]] = field(
         default_factory=dict
     )
 

@@ -43,6 +43,7 @@ MOST_NODES = 30_000
 MOST_REMEMBERED = 50_000
 
 Knobs = tuple[tuple[str, object], ...]
+_contexts: dict[tuple[object, ...], int] = {}
 _layers: dict[tuple[type[Layer], Knobs], tuple[Layer, dict[Shape, LayerPlan]]] = {}
 
 
@@ -51,7 +52,9 @@ class Expander:
 
     def __init__(self, defaults: Defaults, form: str, classes: int) -> None:
         self.defaults, self.form, self.classes = defaults, form, classes
-        self._context = (*defaults.__dict__.values(), form, classes)
+        # a small number for what every plan depends on: part of all keys, so cheap to hash
+        context = (*defaults.__dict__.values(), form, classes)
+        self._context = _contexts.setdefault(context, len(_contexts))
         self._expanded = 0
 
     def words(self, shape: Shape, stride: int, w_out: int | None) -> dict[str, object]:
@@ -110,7 +113,7 @@ class Expander:
         self._expanded += 1
         if self._expanded > MOST_NODES:
             raise LawError(f"a network may have {MOST_NODES:,} different nodes at most")
-        if isinstance(node, Call):
+        if type(node) is Call:
             bound = node.bound
             assert bound is not None, "nodes are bound before they are expanded"
             if bound.unit is None:
@@ -125,6 +128,7 @@ class Expander:
             return self._times(node, shape, scope, stride)
         if isinstance(node, TokenMix):
             return self._token_mix(node, shape, scope), stride
+        assert isinstance(node, Join)
         return self._join(node, shape, scope, stride)
 
     def _layer(self, call: Call, shape: Shape, scope: dict[str, object]) -> LayerPlan | None:

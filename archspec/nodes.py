@@ -128,7 +128,8 @@ def _name(nodes: Sequence[Node]) -> None:
 def parse_nodes(raw: object) -> NodeList:
     """A list of the notation as records; raises LawError with a path into the list."""
     if not isinstance(raw, (list, tuple)):
-        hint = f"; write [{raw}]" if isinstance(raw, (str, Mapping)) else ""
+        text = raw if isinstance(raw, str) else shown(raw)
+        hint = f"; write [{text}]" if isinstance(raw, (str, Mapping)) and len(text) < 60 else ""
         raise LawError(f"a list of nodes is needed, but got {shown(raw)}{hint}")
     if len(raw) == 1 and isinstance(raw[0], (list, tuple)):
         return parse_nodes(raw[0])

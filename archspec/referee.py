@@ -5,8 +5,6 @@ One fused multiply-add is one FLOP (fvcore/nn/flop_count.py).
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -73,7 +71,7 @@ class Count(NamedTuple):
 def referee(model: nn.Module, shape: Sequence[int]) -> Count:
     """Count a model by fvcore in eval mode for one image; shape is (channels, height, width).
 
-    A model on the meta device is counted without computing anything. Raises UncountedError where
+    Traces one forward pass. Raises UncountedError where
     an operator is met that neither fvcore nor the list above knows.
     """
     return by_module(model, shape)[""]
@@ -83,14 +81,15 @@ def by_module(model: nn.Module, shape: Sequence[int]) -> dict[str, Count]:
     """`referee` for every submodule by its name, "" being the model."""
     device = next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
     image = torch.zeros(1, *shape[:3], device=device)
-    with _eval(model), _quiet(), torch.no_grad():
+    with _eval(model), torch.no_grad():
         flops = FlopCountAnalysis(model, image)
         flops.set_op_handle("aten::scaled_dot_product_attention", _attention_flops)
         activations = ActivationCountAnalysis(model, image)
         activations.set_op_handle("aten::scaled_dot_product_attention", _attention_activations)
         for analysis in (flops, activations):
-            analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+            # the resolution checks compare sizes, which a trace calls constants: they are
             analysis.tracer_warnings("none")
+            analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
         counts = flops.by_module_and_operator()
         elements = activations.by_module()
         unknown = set(flops.unsupported_ops()) - UNCOUNTED
@@ -107,9 +106,7 @@ def by_module(model: nn.Module, shape: Sequence[int]) -> dict[str, Count]:
 
 def _count(operators: Counter[str], elements: float, uncounted: Counter[str]) -> Count:
     other = sum(count for name, count in operators.items() if name in OTHER)
-    return Count(
-        int(sum(operators.values()) - other), int(other), int(elements), dict(uncounted)
-    )
+    return Count(int(sum(operators.values()) - other), int(other), int(elements), dict(uncounted))
 
 
 def _attention_flops(inputs: list[Any], outputs: list[Any]) -> Counter[str]:
@@ -136,17 +133,3 @@ def _eval(model: nn.Module) -> Iterator[None]:
     finally:
         for module in training:
             module.training = True
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No word from fvcore's use of torch.jit: the resolution checks are constants in a trace."""
-    log = logging.getLogger("fvcore.nn.jit_analysis")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
-            yield
-    finally:
-        log.setLevel(level)

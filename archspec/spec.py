@@ -138,7 +138,8 @@ class Stage(Strict):
     @model_validator(mode="after")
     def _consistent(self) -> Stage:
         if (self.block is None) == (self.blocks is None):
-            raise LawError("a stage has either block or blocks")
+            got = "neither" if self.block is None else "both"
+            raise LawError(f"a stage has either block or blocks, but got {got}")
         if self.blocks is not None:
             if not self.blocks:
                 raise LawError("blocks lists one block or more", ("blocks",))

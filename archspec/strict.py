@@ -65,10 +65,14 @@ class Strict(BaseModel):
         if not isinstance(raw, Mapping):
             raise LawError(f"a mapping is needed, but got {shown(raw)}")
         fields = cls.model_fields
+        if not raw.keys() <= fields.keys():
+            unknown = next(key for key in raw if key not in fields)
+            raise LawError(
+                f"unknown key {shown(unknown)}: {did_you_mean(unknown, fields)}", (unknown,)
+            )
         for key, value in raw.items():
-            if key not in fields:
-                raise LawError(f"unknown key {shown(key)}: {did_you_mean(key, fields)}", (key,))
-            no_domain(value, (key,))
+            if isinstance(value, dict):
+                no_domain(value, (key,))
         return raw
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError, field_validator
 
@@ -18,9 +18,11 @@ from archspec.expressions import Expression, parse
 from archspec.layers import LAYERS
 from archspec.load import MarkedDict, find_mark, read_yaml
 from archspec.nodes import STRUCTURE, Call, Join, Node, Residual, Times, TokenMix, parse_nodes
-from archspec.plan import SequencePlan
 from archspec.shipped import shipped_files
 from archspec.strict import Strict, law_of, shown
+
+if TYPE_CHECKING:
+    from archspec.plan import SequencePlan
 
 #: a unit that calls a unit that calls ...: no network needs more
 MOST_NESTED = 48

@@ -30,7 +30,7 @@ app = typer.Typer()
 
 SPEC_HELP = "A YAML file or a shipped name."
 Spec = Annotated[str, typer.Argument(metavar="SPEC", help=SPEC_HELP, show_default=False)]
-Specs = Annotated[list[str], typer.Argument(metavar="SPEC...", help=SPEC_HELP, show_default=False)]
+Specs = Annotated[list[str], typer.Argument(metavar="SPEC", help=SPEC_HELP, show_default=False)]
 Settings = Annotated[
     list[str] | None,
     typer.Option(
