@@ -43,9 +43,7 @@ class Bound:
     #: no knob depends on the place, so that the layer is the same wherever the call stands
     fixed: bool = False
     #: the layer of a fixed call, by the spec's defaults
-    made: dict[int, tuple[Layer, dict[Shape, LayerPlan]]] = field(
-        default_factory=dict
-    )
+    made: dict[int, tuple[Layer, dict[Shape, LayerPlan]]] = field(default_factory=dict)
 
     def knobs(self, scope: Scope) -> dict[str, object]:
         """Knobs of this call, evaluated where it stands."""
@@ -92,6 +90,11 @@ def bind(
     """
     for index, node in enumerate(nodes):
         try:
+            if node.when is not None:
+                node.condition = _expression(node.when, words, "when")
+        except LawError as error:
+            raise error.under(index) from None
+        try:
             _bind_node(node, units, words, named_words)
         except LawError as error:
             raise error.under(index, *_beneath(node)) from None
@@ -104,8 +107,6 @@ def _beneath(node: Node) -> tuple[str, ...]:
 def _bind_node(
     node: Node, units: Mapping[str, Unit], words: frozenset[str], named: frozenset[str]
 ) -> None:
-    if node.when is not None:
-        node.condition = _expression(node.when, words, "when")
     if isinstance(node, Call):
         node.bound = _bind_call(node, units, words, named)
     elif isinstance(node, Times):

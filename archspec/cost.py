@@ -146,7 +146,7 @@ def _residual(plan: ResidualPlan) -> Totals:
         return do
     moved = 3 * plan.out.elements
     if plan.shortcut is None:
-        return Totals(*do[:4], do.moved + moved, *do[5:])
+        return do._replace(moved=do.moved + moved)
     return _meet([do, totals(plan.shortcut)], moved)
 
 
@@ -170,7 +170,12 @@ def _network(plan: NetworkPlan) -> Totals:
     body = _chain((1, totals(part)) for part in parts)
     head = totals(plan.head)
     # a head sees everything by design: the receptive field is the last stage's
-    return _chain([(1, body), (1, head)])._replace(reach=body.reach, stride=body.stride)
+    whole = _chain([(1, body), (1, head)])._replace(reach=body.reach, stride=body.stride)
+    # what attention layers share outside of stages, stem and head share
+    extra = sum(count for _, count in whole.shared)
+    return whole._replace(
+        params=whole.params + extra, moved=whole.moved + extra, shared=frozenset()
+    )
 
 
 def _sequence(plan: SequencePlan) -> Totals:

@@ -7,8 +7,8 @@ from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from archspec.cost import Totals, totals
+from archspec.dump import dump_yaml
 from archspec.layers import LAYERS
-from archspec.load import dump_yaml
 from archspec.nodes import Call, Join, Node, Residual, Times, TokenMix, dump_nodes
 from archspec.plan import NetworkPlan
 from archspec.spec import NetworkSpec, Stage

@@ -38,7 +38,7 @@ from archspec.strict import law_of, shown
 from archspec.units import Unit
 
 #: more nodes than this in one text is a mistake or an attack, not a network
-MOST_NODES = 30_000
+MOST_NODES = 20_000
 #: memories are emptied at this size; a search fills them slowly
 MOST_REMEMBERED = 50_000
 
@@ -169,8 +169,8 @@ class Expander:
         plan = memory.get(key)
         if plan is not None:
             return plan
+        scope = unit.scope(knobs, self.words(shape, stride, w_out))
         try:
-            scope = unit.scope(knobs, self.words(shape, stride, w_out))
             plan, _ = self.sequence(unit.body, shape, scope, stride)
         except LawError as error:
             # the place inside the unit becomes part of the line; the path goes on at the call

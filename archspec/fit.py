@@ -8,9 +8,10 @@ budget is used to within 2%. Where the widths' room is too small, depth follows,
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
 from archspec.cost import Totals, totals
@@ -96,7 +97,7 @@ class _Solver:
             raise FitError(f"a fit needs limits of {', '.join(BOUNDED)}; got {unknown or 'none'}")
         self.room, self.limits = room, limits
         self.tries = 0
-        self.known: dict[tuple[tuple[int | None, int], ...], _Point] = {}
+        self.known: dict[tuple[object, ...], _Point] = {}
 
     def solve(self, spec: NetworkSpec) -> Fitted:
         point = self._by_width(spec)
@@ -122,14 +123,17 @@ class _Solver:
         return f"no step lands within 2% of the budget: the nearest below takes {listed}"
 
     def _at_most(self, spec: NetworkSpec) -> bool:
-        return all(
-            spec.stages[lever.stages[0]].width == lever.values[-1] for lever in self.room.widths
+        room = self.room
+        return (
+            all(_now(spec, lever) == lever.values[-1] for lever in room.widths)
+            and all(_depth(spec, lever) == lever.values[-1] for lever in room.depths)
+            and (not room.resolutions or _side(spec) == room.resolutions[-1])
         )
 
     # One point: a spec with these widths, planned and measured -----------------------------
 
     def _measure(self, spec: NetworkSpec) -> _Point:
-        key = (*((stage.width, stage.count) for stage in spec.stages), (None, _side(spec)))
+        key = _moves(spec)
         point = self.known.get(key)
         if point is None:
             self.tries += 1
@@ -138,11 +142,15 @@ class _Solver:
         return point
 
     def _widths(self, spec: NetworkSpec, factor: float) -> NetworkSpec:
-        return _with(spec, "width", {
-            index: lever.nearest(_now(spec, lever) * factor)
-            for lever in self.room.widths
-            for index in lever.stages
-        })
+        return _with(
+            spec,
+            "width",
+            {
+                index: lever.nearest(_now(spec, lever) * factor)
+                for lever in self.room.widths
+                for index in lever.stages
+            },
+        )
 
     # Width ------------------------------------------------------------------------------------
 
@@ -159,8 +167,8 @@ class _Solver:
         above = self._measure(self._widths(spec, high))
         if above.used <= 1:
             return above
-        below = self._bracket(lambda factor: self._widths(spec, factor), low, high, below, above)
-        return self._steps(below, levers, "width")
+        ends = self._bracket(lambda factor: self._widths(spec, factor), low, high, below, above)
+        return self._steps(ends, levers, "width")
 
     def _bracket(
         self,
@@ -169,7 +177,7 @@ class _Solver:
         high: float,
         below: _Point,
         above: _Point,
-    ) -> _Point:
+    ) -> tuple[_Point, _Point]:
         """Close in on the budget from both sides; `below` fits, `above` does not."""
         a, b = math.log(low), math.log(high)
         for _ in range(MOST_STEPS):
@@ -183,25 +191,35 @@ class _Solver:
                 a, below = middle, point
             else:
                 b, above = middle, point
-        return below
+        return below, above
 
-    def _steps(self, point: _Point, levers: Sequence[Lever], knob: str) -> _Point:
-        """Single steps up, the one that uses most of the budget first, until enough is used."""
+    def _steps(self, ends: Sequence[_Point], levers: Sequence[Lever], knob: str) -> _Point:
+        """Single steps up and down from the ends, the point nearest to the budget first."""
+        best = ends[0]
+        nearest = [(_off(point), number, point) for number, point in enumerate(ends)]
+        seen = {_moves(point.spec) for point in ends}
+        heapify(nearest)
         for _ in range(MOST_STEPS):
-            if point.used >= ENOUGH:
+            if ENOUGH <= best.used <= 1 or not nearest:
                 break
-            steps = []
-            for lever in levers:
-                now = getattr(point.spec.stages[lever.stages[0]], knob)
-                place = bisect_left(lever.values, now + 1)
-                if place < len(lever.values):
-                    moved = dict.fromkeys(lever.stages, lever.values[place])
-                    steps.append(self._measure(_with(point.spec, knob, moved)))
-            fitting = [step for step in steps if point.used < step.used <= 1]
-            if not fitting:
-                break
-            point = max(fitting, key=lambda step: step.used)
-        return point
+            for spec in self._around(heappop(nearest)[2].spec, levers, knob):
+                if _moves(spec) in seen:
+                    continue
+                seen.add(_moves(spec))
+                step = self._measure(spec)
+                best = _better(best, step)
+                heappush(nearest, (_off(step), len(seen), step))
+        return best
+
+    def _around(
+        self, spec: NetworkSpec, levers: Sequence[Lever], knob: str
+    ) -> Iterator[NetworkSpec]:
+        """The specs one step of one lever away."""
+        for lever in levers:
+            now = _depth(spec, lever) if knob == "depth" else _now(spec, lever)
+            for place in (bisect_right(lever.values, now), bisect_left(lever.values, now) - 1):
+                if 0 <= place < len(lever.values):
+                    yield _with(spec, knob, dict.fromkeys(lever.stages, lever.values[place]))
 
     # Depth and resolution -----------------------------------------------------------------------
 
@@ -222,12 +240,16 @@ class _Solver:
             if tuple(moved.values()) in seen:
                 continue
             seen.add(tuple(moved.values()))
-            best = _better(best, self._by_width(_with(spec, "depth", moved)))
-            if ENOUGH <= best.used <= 1:
+            candidate = self._by_width(_with(spec, "depth", moved))
+            best = _better(best, candidate)
+            if ENOUGH <= best.used <= 1 or (growing and candidate.used > 1):
                 break
-            if all(lever.nearest(_depth(spec, lever) * factor) in _ends(lever) for lever in levers):
+            end = -1 if growing else 0
+            if all(moved[lever.stages[0]] == lever.values[end] for lever in levers):
                 break
-        return best
+        if best.used > 1 or self._at_most(best.spec):
+            return best
+        return self._steps([best], levers, "depth")
 
     def _by_resolution(self, spec: NetworkSpec, point: _Point) -> _Point:
         now = _side(spec)
@@ -256,8 +278,14 @@ def _better(one: _Point, other: _Point) -> _Point:
     return max(one, other, key=lambda point: point.used if point.used <= 1 else -point.used)
 
 
-def _ends(lever: Lever) -> tuple[int, int]:
-    return lever.values[0], lever.values[-1]
+def _off(point: _Point) -> float:
+    """How far from the middle of the band that counts as landed."""
+    return abs(point.used - (1 + ENOUGH) / 2)
+
+
+def _moves(spec: NetworkSpec) -> tuple[object, ...]:
+    """What a fit may have moved."""
+    return (*((stage.width, stage.count) for stage in spec.stages), _side(spec))
 
 
 def _now(spec: NetworkSpec, lever: Lever) -> int:

@@ -1,4 +1,4 @@
-"""YAML text to a tree that knows where each value stands, and back.
+"""YAML text to a tree that knows where each value stands.
 
 The rules are those of YAML 1.2's core schema (https://yaml.org/spec/1.2.2/#103-core-schema), not
 PyYAML's 1.1: `1e-6` is a number, `on` and `31:29` are strings, `017` is 17. A text can only ever
@@ -8,7 +8,6 @@ surprise a reader (tags, merge keys, duplicate keys, alias bombs) is refused wit
 
 from __future__ import annotations
 
-import math
 import re
 import stat
 from dataclasses import dataclass
@@ -18,33 +17,22 @@ from typing import Any
 import yaml
 
 from archspec.errors import LawError, Mark, SpecError, did_you_mean
+from archspec.marks import MarkedDict, MarkedList, copy_tree
+from archspec.scalars import MAX_NUMBER, plain_value, quoted
 
 MAX_BYTES = 1 << 20
 MAX_LEVELS = 64
 MAX_ALIASES = 1_000
 MAX_NODES = 100_000
-MAX_NUMBER = 100
 MAX_KEY = 1_000
-FLOW_WIDTH = 100
 
 # The pure parser is some twenty times slower and reads the same language.
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-_WORDS: dict[str, bool | None] = {
-    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
-    **dict.fromkeys(("true", "True", "TRUE"), True),
-    **dict.fromkeys(("false", "False", "FALSE"), False),
-}
-_DECIMAL = re.compile(r"[-+]?[0-9]+")
-_BASED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
-_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
-_ENDLESS = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _UNPRINTABLE = re.compile(
     "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]",
 )
 _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
-# Strings that stand unquoted in block and in flow style alike, if they do not read as a number.
-_BARE = re.compile(r"(?:\.{0,2}/)?[A-Za-z0-9_(](?: ?[A-Za-z0-9_./*+=<>()%-]|#)*")
 _HINTS = {
     "mapping values are not allowed": "quote a text that holds ': ', and check the indentation",
     "cannot start any token": "quote a text that starts with a sign",
@@ -53,29 +41,6 @@ _HINTS = {
     "could not find expected ':'": "a key is followed by ': '",
     "unexpected end of stream": "close the quotes",
 }
-
-
-class MarkedDict(dict[str, Any]):
-    """A mapping with the place of itself, of each value (`marks`) and of each key (`key_marks`)."""
-
-    __slots__ = ("key_marks", "mark", "marks")
-
-    def __init__(self, mark: Mark) -> None:
-        super().__init__()
-        self.mark = mark
-        self.marks: dict[str, Mark] = {}
-        self.key_marks: dict[str, Mark] = {}
-
-
-class MarkedList(list[Any]):
-    """A sequence with the place of itself and of each value (`marks`, as long as the list)."""
-
-    __slots__ = ("mark", "marks")
-
-    def __init__(self, mark: Mark) -> None:
-        super().__init__()
-        self.mark = mark
-        self.marks: list[Mark] = []
 
 
 def read_yaml(path: Path, shown: str | None = None) -> MarkedDict:
@@ -126,56 +91,6 @@ def parse_yaml(text: str, file: str) -> MarkedDict:
     except (yaml.YAMLError, ArithmeticError, ValueError) as error:
         # The latter two: the pure parser's for an escape beyond Unicode.
         raise _syntax_error(error, text, file) from None
-
-
-def copy_tree(tree: Any) -> Any:
-    """A deep copy that keeps all marks; leaves are shared."""
-    if isinstance(tree, MarkedDict):
-        copied = MarkedDict(tree.mark)
-        copied.update((key, copy_tree(value)) for key, value in tree.items())
-        copied.marks, copied.key_marks = dict(tree.marks), dict(tree.key_marks)
-        return copied
-    if isinstance(tree, MarkedList):
-        items = MarkedList(tree.mark)
-        items.extend(copy_tree(value) for value in tree)
-        items.marks = list(tree.marks)
-        return items
-    if isinstance(tree, dict):
-        return {key: copy_tree(value) for key, value in tree.items()}
-    if isinstance(tree, list | tuple):
-        return type(tree)(copy_tree(value) for value in tree)
-    return tree
-
-
-def find_mark(tree: Any, path: tuple[str | int, ...]) -> Mark | None:
-    """The deepest known place on the way along `path`: of the value, or of its nearest parent."""
-    mark: Mark | None = getattr(tree, "mark", None)
-    for part in path:
-        known: Mark | None = None
-        if isinstance(tree, dict) and part in tree:
-            known = tree.marks.get(str(part)) if isinstance(tree, MarkedDict) else None
-            tree = tree[part]
-        elif isinstance(tree, list | tuple) and isinstance(part, int) and 0 <= part < len(tree):
-            if isinstance(tree, MarkedList) and part < len(tree.marks):
-                known = tree.marks[part]
-            tree = tree[part]
-        else:
-            break
-        # A container carries its own place along when code moves it to another parent.
-        mark = getattr(tree, "mark", known) or mark
-    return mark
-
-
-def dump_yaml(tree: Any) -> str:
-    """Text that `parse_yaml` reads back as an equal tree (tuples become lists).
-
-    Outer mappings and lists stand in block style, those that fit into 100 characters in flow
-    style. Raises SpecError for what the language cannot say (infinities, numbers over 100 digits,
-    keys over 1,000 characters, more than 64 levels, lone surrogates) and TypeError for other types.
-    """
-    if isinstance(tree, dict | list | tuple) and tree:
-        return "\n".join(_block(tree, 1)) + "\n"
-    return (_flow(tree, 1) or "") + "\n"
 
 
 @dataclass(slots=True)
@@ -248,7 +163,7 @@ class _Builder:
         value, plain = event.value, event.implicit[0]
         if plain:
             try:
-                value = _plain_value(value)
+                value = plain_value(value)
             except LawError as error:
                 raise SpecError(error.problem, mark) from None
         if event.anchor is not None:
@@ -263,7 +178,7 @@ class _Builder:
         else:
             word = event.value or "null"
             problem = f"a key must be a string, but got {_short(value)}"
-            raise SpecError(f"{problem}; quote it: {_quoted(word[:MAX_NUMBER])}", mark)
+            raise SpecError(f"{problem}; quote it: {quoted(word[:MAX_NUMBER])}", mark)
 
     def start(self, event: Any, mapping: bool) -> None:
         mark = self.mark(event)
@@ -370,28 +285,6 @@ class _Builder:
         last.key = None
 
 
-def _plain_value(text: str) -> str | int | float | bool | None:
-    """What an unquoted text means by YAML 1.2's core schema; raises LawError."""
-    if text in _WORDS:
-        return _WORDS[text]
-    if text[0] not in "+-.0123456789":
-        return text
-    if _ENDLESS.fullmatch(text):
-        raise LawError(f"a number must be finite, but got {text}; quote it if text is meant")
-    decimal, based = _DECIMAL.fullmatch(text), _BASED.fullmatch(text)
-    if not (decimal or based or _FLOAT.fullmatch(text)):
-        return text
-    if len(text) > MAX_NUMBER:
-        problem = f"a number may have at most {MAX_NUMBER} characters, but got {len(text):,}"
-        raise LawError(f"{problem}; quote it if text is meant")
-    if decimal or based:
-        return int(text, 10 if decimal else 0)
-    number = float(text)
-    if math.isinf(number):
-        raise LawError(f"a number must be finite, but {text} is too large; write a smaller one")
-    return number
-
-
 def _check_size(size: int, mark: Mark) -> None:
     if size > MAX_BYTES:
         raise SpecError("a spec may have at most 1 MiB, but this file is larger; split it", mark)
@@ -430,92 +323,3 @@ def _syntax_error(error: Exception, text: str, file: str) -> SpecError:
         problem += f" {context}" + (f" that starts at line {start.line + 1}" if start else "")
     hint = next((hint for part, hint in _HINTS.items() if part in problem), "")
     return SpecError(" ".join(f"this is not YAML: {problem}{hint and '; ' + hint}".split()), mark)
-
-
-def _block(tree: Any, level: int) -> list[str]:
-    """The lines of a container in block style; a list stands as far left as its key."""
-    lines = []
-    if isinstance(tree, dict):
-        for key, value in tree.items():
-            head, inline = f"{_key(key)}:", _flow(value, level + 1)
-            if inline is not None:
-                lines.append(f"{head} {inline}")
-                continue
-            indent = "  " if isinstance(value, dict) else ""
-            lines += [head, *(indent + line for line in _block(value, level + 1))]
-        return lines
-    for value in tree:
-        inline = _flow(value, level + 1)
-        inner = [inline] if inline is not None else _block(value, level + 1)
-        lines += [f"- {inner[0]}", *("  " + line for line in inner[1:])]
-    return lines
-
-
-def _flow(tree: Any, level: int) -> str | None:
-    """A scalar, or a container on one line; None where that line would be too long."""
-    if not isinstance(tree, dict | list | tuple):
-        return _scalar(tree)
-    if level > MAX_LEVELS:
-        raise SpecError(f"mappings and lists may stand at most {MAX_LEVELS} levels deep")
-    parts: list[str] = []
-    room = FLOW_WIDTH - 2
-    for item in tree:
-        part = _flow(tree[item] if isinstance(tree, dict) else item, level + 1)
-        if part is None:
-            return None
-        part = f"{_key(item)}: {part}" if isinstance(tree, dict) else part
-        room -= len(part) + (2 if parts else 0)
-        if room < 0:
-            return None
-        parts.append(part)
-    inside = ", ".join(parts)
-    return f"{{{inside}}}" if isinstance(tree, dict) else f"[{inside}]"
-
-
-def _key(key: object) -> str:
-    if not isinstance(key, str):
-        raise TypeError(f"a key must be a string, but got {key!r}")
-    text = _scalar(key)
-    if len(text) > MAX_KEY:
-        raise SpecError(f"a key may have at most {MAX_KEY:,} characters, but got {len(text):,}")
-    return text
-
-
-def _scalar(value: object) -> str:
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, str):
-        bare = _BARE.fullmatch(value) and (value[0] not in "0123456789" or not _number(value))
-        return value if bare and value not in _WORDS else _quoted(value)
-    if isinstance(value, int):
-        # Compared before writing: Python itself refuses to write 4,300 digits.
-        if abs(value) >= 10 ** (MAX_NUMBER - 1):
-            raise SpecError(f"a number may have at most {MAX_NUMBER - 1} digits")
-        return f"{value:d}"
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise SpecError(f"a number must be finite, but got {value}")
-        mantissa, exponent, power = float.__repr__(value).partition("e")
-        return f"{mantissa}e{int(power)}" if exponent else mantissa
-    raise TypeError(f"YAML here holds strings, numbers, booleans and null, but got {value!r}")
-
-
-def _number(text: str) -> bool:
-    return any(rule.fullmatch(text) for rule in (_DECIMAL, _BASED, _FLOAT))
-
-
-def _quoted(text: str) -> str:
-    escaped = []
-    for sign in text:
-        code = ord(sign)
-        if sign in '"\\':
-            escaped.append("\\" + sign)
-        elif sign == "\n":
-            escaped.append("\\n")
-        elif sign.isprintable():
-            escaped.append(sign)
-        elif 0xD800 <= code <= 0xDFFF:
-            raise SpecError(f"a text must be Unicode, but got the lone surrogate U+{code:04X}")
-        else:
-            escaped.append(f"\\x{code:02x}" if code < 256 else f"\\U{code:08x}")
-    return f'"{"".join(escaped)}"'

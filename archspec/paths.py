@@ -12,7 +12,7 @@ from typing import Any
 
 from archspec.errors import LawError, Mark, did_you_mean
 from archspec.layers import LAYERS
-from archspec.load import MarkedDict, copy_tree
+from archspec.marks import MarkedDict, copy_tree
 from archspec.strict import DOMAINS
 
 Key = str | int
@@ -40,6 +40,8 @@ def item_name(item: object) -> str | None:
     if isinstance(item, str):
         return item
     if isinstance(item, Mapping):
+        if "times" in item or "do" in item:
+            return "times"
         return next((str(key) for key in item if key != "when"), None)
     return None
 
@@ -65,6 +67,10 @@ def _find(root: Any, tree: Any, path: KeyPath, done: KeyPath) -> Iterator[KeyPat
             item = tree[index]
             if isinstance(part, str) and part != "*":
                 name = part.partition("#")[0]
+                if name == "times" or rest == ("when",):
+                    # these keys stand beside each other, not below the name
+                    yield from _find(root, item, rest, (*done, index))
+                    continue
                 inner = item[name] if isinstance(item, Mapping) else None
                 yield from _find(root, inner, rest, (*done, index, name))
             else:
@@ -176,7 +182,7 @@ def pretty(tree: Any, path: KeyPath) -> str:
             name = item_name(here[key])
             before = sum(item_name(item) == name for item in here[:key])
             shown.append(f"{name}#{before + 1}" if before else str(name))
-            skip = depth + 1 < len(path) and path[depth + 1] == name
+            skip = name != "times" and depth + 1 < len(path) and path[depth + 1] == name
         else:
             shown.append(str(key))
         try:
@@ -191,4 +197,4 @@ def _is_node(items: list[Any], index: int, path: KeyPath, depth: int) -> bool:
         return False
     name = item_name(items[index])
     following = path[depth + 1] if depth + 1 < len(path) else name
-    return name is not None and following == name
+    return name is not None and (name == "times" or following in (name, "when"))

@@ -88,7 +88,7 @@ def by_module(model: nn.Module, shape: Sequence[int]) -> dict[str, Count]:
         activations.set_op_handle("aten::scaled_dot_product_attention", _attention_activations)
         for analysis in (flops, activations):
             # the resolution checks compare sizes, which a trace calls constants: they are
-            analysis.tracer_warnings("none")
+            analysis.tracer_warnings("no_tracer_warning")
             analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
         counts = flops.by_module_and_operator()
         elements = activations.by_module()

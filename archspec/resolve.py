@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from archspec.errors import LawError, Mark, SpecError, did_you_mean
-from archspec.load import MarkedDict, MarkedList, copy_tree, find_mark, parse_yaml, read_yaml
+from archspec.load import parse_yaml, read_yaml
+from archspec.marks import MarkedDict, MarkedList, copy_tree, find_mark
 from archspec.paths import KeyPath, assign, find, parse_path, pretty, show
 from archspec.shipped import find_shipped, shipped_networks, shipped_spaces
 from archspec.strict import is_domain, shown

@@ -21,9 +21,10 @@ from pydantic import (
 )
 
 from archspec.binding import STAGE_WORDS, WORDS, bind
+from archspec.dump import dump_yaml
 from archspec.errors import LawError, QuantityError
 from archspec.layers import Defaults, Shape
-from archspec.load import dump_yaml, parse_yaml
+from archspec.load import parse_yaml
 from archspec.nodes import MOST_TIMES, NodeList, dump_nodes, parse_nodes
 from archspec.quantities import parse_count
 from archspec.resolve import FORMAT, locate, placed, resolve
@@ -92,7 +93,7 @@ Count = Annotated[float, BeforeValidator(_count)]
 class Input(Strict):
     """What the network is fed: resolution in pixels, a side or [height, width]."""
 
-    channels: Annotated[int, Whole, Field(ge=1, le=4096)] = 3
+    channels: Annotated[int, Field(ge=1, le=4096), Whole] = 3
     resolution: Annotated[Side | tuple[Side, Side], BeforeValidator(_side)] = 224
 
     @property
@@ -130,7 +131,7 @@ class Stage(Strict):
 
     width: Annotated[Annotated[int, Field(ge=1, le=100_000)] | None, Whole] = None
     depth: Annotated[Annotated[int, Field(ge=1, le=MOST_TIMES)] | None, Whole] = None
-    stride: Annotated[int, Whole, Field(ge=1, le=64)] = 1
+    stride: Annotated[int, Field(ge=1, le=64), Whole] = 1
     down: Nodes = NodeList()
     block: Nodes | None = None
     blocks: tuple[Turn, ...] | None = None
@@ -176,7 +177,7 @@ class NetworkSpec(Strict):
     doc: str = ""
     form: Literal["train", "merged"] = "train"
     input: Input = Input()
-    classes: Annotated[int, Whole, Field(ge=1, le=1_000_000)] = 1000
+    classes: Annotated[int, Field(ge=1, le=1_000_000), Whole] = 1000
     defaults: Defaults = Defaults()
     units: Annotated[Any, BeforeValidator(_mapping)] = {}
     stem: Nodes = NodeList()

@@ -12,7 +12,7 @@ from typing import Any
 
 from archspec.domains import Choice, Domain, Range, parse_domain
 from archspec.errors import LawError
-from archspec.load import MarkedDict, MarkedList
+from archspec.marks import MarkedDict, MarkedList
 from archspec.paths import KeyPath, pretty
 from archspec.strict import is_domain
 
@@ -134,16 +134,22 @@ class Template:
 
     def parameters(self) -> dict[str, Domain]:
         """Every parameter that some trial may have, by name."""
-        found: dict[str, Domain] = {}
+        return {slot.name: slot.domain for slot in self._slots()}
+
+    def places(self, name: str) -> int:
+        """In how many places a parameter stands: several where it is tied."""
+        return sum(slot.name == name for slot in self._slots())
+
+    def _slots(self) -> Iterator[_Slot]:
+        """Every domain, in the order of the text, those of all options included."""
         stack = [self._root]
         while stack:
             part = stack.pop()
             if isinstance(part, _Slot):
-                found[part.name] = part.domain
+                yield part
                 stack.extend(reversed(list(part.options.values())))
             elif part is not None:
                 stack.extend(inside for _, inside in reversed(part.parts))
-        return found
 
     def at(self, *path: str | int) -> tuple[str, Domain] | None:
         """Name and domain of the parameter that stands at a key path, if one does."""

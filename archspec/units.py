@@ -16,7 +16,8 @@ from archspec.binding import STAGE_WORDS, bind, evaluate
 from archspec.errors import LawError, SpecError, did_you_mean
 from archspec.expressions import Expression, parse
 from archspec.layers import LAYERS
-from archspec.load import MarkedDict, find_mark, read_yaml
+from archspec.load import read_yaml
+from archspec.marks import MarkedDict, find_mark
 from archspec.nodes import STRUCTURE, Call, Join, Node, Residual, Times, TokenMix, parse_nodes
 from archspec.shipped import shipped_files
 from archspec.strict import Strict, law_of, shown
@@ -137,15 +138,16 @@ class Unit:
         scope = words
         for knob, value in given.items():
             scope[knob] = value
-        for knob, spec in self.knobs.items():
-            if knob not in given:
-                expression = self._defaults.get(knob)
-                scope[knob] = evaluate(expression, scope) if expression else spec.default
-        for knob, spec in self._bounded:
-            try:
+        knob = ""
+        try:
+            for knob, spec in self.knobs.items():
+                if knob not in given:
+                    expression = self._defaults.get(knob)
+                    scope[knob] = evaluate(expression, scope) if expression else spec.default
+            for knob, spec in self._bounded:
                 spec.check(scope[knob])
-            except LawError as error:
-                raise error.under(knob) from None
+        except LawError as error:
+            raise error.under(knob) from None
         return scope
 
 

@@ -2,14 +2,16 @@
 
     python benchmarks/cost.py [--specs 3000] [--repeats 3] [--traced 10]
 
-Each repeat is a fresh process on one core with its own random candidates, nothing warmed up.
-Counted: tree to NetworkSpec to plan to totals. The last rows count some of the candidates again by
-tracing the built module with fvcore, in the same process.
+Counted: tree to NetworkSpec to plan to totals. Each way of doing it runs in fresh processes of one
+thread, with random candidates of its own and nothing warmed up, and is timed by the CPU, so that a
+busy machine does less harm. The last rows count some candidates again by building the module and
+tracing it with fvcore, in the same process.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import random
@@ -42,71 +44,93 @@ def random_pick(rng: random.Random) -> Pick:
     return pick
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--specs", type=int, default=3000, help="candidates a repeat")
-    parser.add_argument("--repeats", type=int, default=3, help="fresh processes")
-    parser.add_argument("--traced", type=int, default=10, help="candidates given to fvcore")
-    parser.add_argument("--measure", type=int, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.measure is not None:
-        print(json.dumps(measure(asked.specs, asked.traced, asked.measure)))
-        return
-    runs = [
-        json.loads(
-            subprocess.run(
-                [sys.executable, __file__, f"--specs={asked.specs}", f"--traced={asked.traced}",
-                 f"--measure={seed}"],
-                env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True, stdout=subprocess.PIPE,
-            ).stdout
-        )
-        for seed in range(asked.repeats)
-    ]  # fmt: skip
-    rows = []
-    for name, digits in ROWS.items():
-        values = [run[name] for run in runs]
-        spread = (min(values), median(values), max(values))
-        rows.append([name, *(f"{value:,.{digits}f}" for value in spread)])
-    print(f"{SPACE}: {asked.specs} candidates a repeat, {asked.repeats} repeats, one core;")
-    print(f"{asked.traced} of each repeat's candidates built and traced")
-    print_table(Table([Column("measured"), *numbers("min", "median", "max")], rows))
-
-
 SHARED = "specs/s, parts shared as in a search"
+LATER = "specs/s, the next as many of the same search"
 FILLED = "specs/s, drawing the candidate included"
-ALONE = "specs/s, nothing shared between specs"
+ALONE = "specs/s, node lists not shared between specs"
 TEXT = "ms to cost one candidate from its text"
 BUILT = "ms to build its module"
 TRACED = "ms to trace it with fvcore"
 FASTER = "times faster than the trace"
 FASTER_BUILT = "times faster than building and tracing"
-ROWS = {SHARED: 0, FILLED: 0, ALONE: 0, TEXT: 2, BUILT: 0, TRACED: 0, FASTER: 0, FASTER_BUILT: 0}
+DIGITS = {SHARED: 0, LATER: 0, FILLED: 0, ALONE: 0, TEXT: 2, BUILT: 0, TRACED: 0, FASTER: 0,
+          FASTER_BUILT: 0}  # fmt: skip
 
 
-def measure(specs: int, traced: int, seed: int) -> dict[str, float]:
-    """One repeat, in a process of its own."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    template = Template(resolve(locate(SPACE)))
-    pick = random_pick(random.Random(seed))
-    trees = [template.fill(pick) for _ in range(specs)]
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--specs", type=int, default=3000, help="candidates a process")
+    parser.add_argument("--repeats", type=int, default=3, help="fresh processes of each kind")
+    parser.add_argument("--traced", type=int, default=10, help="candidates given to fvcore")
+    parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
+    parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.way is not None:
+        print(json.dumps(WAYS[asked.way](asked.specs, asked.traced, asked.seed)))
+        return
+    values: dict[str, list[float]] = {name: [] for name in DIGITS}
+    for seed, way in itertools.product(range(asked.repeats), WAYS):
+        command = [sys.executable, __file__, "--way", way, "--seed", str(seed)]
+        command += ["--specs", str(asked.specs), "--traced", str(asked.traced)]
+        one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(command, env=one_thread, check=True, stdout=subprocess.PIPE)
+        for name, value in json.loads(done.stdout).items():
+            values[name].append(value)
+    rows = [
+        [name, *(f"{value:,.{digits}f}" for value in (min(v), median(v), max(v)))]
+        for name, digits in DIGITS.items()
+        for v in [values[name]]
+    ]
+    print(
+        f"{SPACE}: {asked.specs} candidates a process, {asked.repeats} processes, one core each; "
+        f"{asked.traced} of them built and traced"
+    )
+    print_table(Table([Column("measured"), *numbers("min", "median", "max")], rows))
+
+
+def as_in_a_search(specs: int, traced: int, seed: int) -> dict[str, float]:
+    """Candidates drawn beforehand, parts shared; then the trace of some of them."""
+    template, pick = space(seed)
     memory = Memory()
-    shared = specs / timed(lambda: [cost(tree, memory) for tree in trees])
-    filled = specs / timed(lambda: [cost(template.fill(pick), memory) for _ in range(specs)])
-    few = trees[: max(1, specs // 10)]
-    alone = len(few) / timed(lambda: [cost(tree, None) for tree in few])
-    built, counted = trace([template.fill(pick) for _ in range(traced)])
-    once = 1000 / shared
+    rates = []
+    for _ in range(2):
+        trees = [template.fill(pick) for _ in range(specs)]
+        rates.append(specs / timed(lambda trees=trees: [cost(tree, memory) for tree in trees]))
+    text = 1000 / rates[0]
+    built, counted = trace(trees[:traced])
     return {
-        SHARED: shared,
-        FILLED: filled,
-        ALONE: alone,
-        TEXT: once,
+        SHARED: rates[0],
+        LATER: rates[1],
+        TEXT: text,
         BUILT: built,
         TRACED: counted,
-        FASTER: counted / once,
-        FASTER_BUILT: (built + counted) / once,
+        FASTER: counted / text,
+        FASTER_BUILT: (built + counted) / text,
     }
+
+
+def drawn_too(specs: int, _traced: int, seed: int) -> dict[str, float]:
+    """The same, with the time that it takes to draw a candidate."""
+    template, pick = space(seed)
+    memory = Memory()
+    return {
+        FILLED: specs / timed(lambda: [cost(template.fill(pick), memory) for _ in range(specs)])
+    }
+
+
+def not_shared(specs: int, _traced: int, seed: int) -> dict[str, float]:
+    """Each candidate's node lists are read and tied to their units anew."""
+    template, pick = space(seed)
+    trees = [template.fill(pick) for _ in range(specs)]
+    return {ALONE: specs / timed(lambda: [cost(tree, None) for tree in trees])}
+
+
+WAYS = {"search": as_in_a_search, "drawn": drawn_too, "alone": not_shared}
+
+
+def space(seed: int) -> tuple[Template, Pick]:
+    """The space, and random picks in it."""
+    return Template(resolve(locate(SPACE))), random_pick(random.Random(seed))
 
 
 def cost(tree: Any, memory: Memory | None) -> int:
@@ -115,7 +139,7 @@ def cost(tree: Any, memory: Memory | None) -> int:
 
 
 def trace(trees: list[Any]) -> tuple[float, float]:
-    """Mean milliseconds to build and to trace; the two roads must agree."""
+    """Mean CPU milliseconds to build and to trace; both roads must agree."""
     import torch
 
     from archspec.build import build
@@ -126,21 +150,22 @@ def trace(trees: list[Any]) -> tuple[float, float]:
     for tree in trees:
         spec = make_spec(tree)
         plan = plan_network(spec)
-        started = time.perf_counter()
+        started = time.process_time()
         model = build(spec, plan)
-        built = time.perf_counter()
+        built = time.process_time()
         count = referee(model, plan.shape)
         building += built - started
-        counting += time.perf_counter() - built
-        assert (count.flops, count.activations) == totals(plan)[1:3], spec.dump()
+        counting += time.process_time() - built
+        total = totals(plan)
+        assert (count.flops, count.activations) == (total.flops, total.activations), spec.dump()
     return 1000 * building / len(trees), 1000 * counting / len(trees)
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Seconds that the work takes."""
-    started = time.perf_counter()
+    """CPU seconds that the work takes."""
+    started = time.process_time()
     work()
-    return time.perf_counter() - started
+    return time.process_time() - started
 
 
 if __name__ == "__main__":

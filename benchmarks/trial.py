@@ -16,9 +16,8 @@ import time
 from pathlib import Path
 from statistics import median
 
-from search.folder import RunFolder
-
 from archspec.cli.tables import Column, Table, numbers, print_table
+from search.folder import RunFolder
 
 ARCHSPEC = str(Path(sys.executable).with_name("archspec"))
 SEARCH = [ARCHSPEC, "search", "--budget", "4.5GFLOPs", "--random", "0", "--no-shipped"]

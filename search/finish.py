@@ -14,7 +14,9 @@ def write_front(folder: RunFolder, best: pd.DataFrame) -> dict[int, Path]:
     specs, numbers = [], []
     ranked = best.sort_values("score", ascending=False)
     for rank, (_, row) in enumerate(ranked.iterrows(), 1):
-        specs.append((f"{rank:02d}-trial{int(row['number'])}", _head(folder, row) + str(row["spec"])))
+        specs.append(
+            (f"{rank:02d}-trial{int(row['number'])}", _head(folder, row) + str(row["spec"]))
+        )
         numbers.append(int(row["number"]))
     return dict(zip(numbers, folder.write_front(specs), strict=True))
 

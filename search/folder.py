@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from archspec.errors import RunError
 from archspec.quantities import Quantity, format_quantity
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import optuna
     import pandas as pd
 
+Direction = Literal["minimize", "maximize"]
 KINDS = ("search", "random", "shipped")
 #: whose versions decide whether two runs can be the same
 WATCHED = ("archspec-vision", "torch", "optuna", "numpy", "pydantic")
@@ -145,7 +146,9 @@ class RunFolder:
             import optuna
 
             optuna.logging.set_verbosity(optuna.logging.WARNING)
-            directions = ["maximize"] if self.info.iso else ["maximize", "minimize"]
+            directions: list[Direction] = (
+                ["maximize"] if self.info.iso else ["maximize", "minimize"]
+            )
             try:
                 self._studies[kind] = optuna.create_study(
                     study_name=kind,
@@ -170,8 +173,9 @@ class RunFolder:
 
         rows = [self._row(kind, trial) for kind in KINDS for trial in self.trials(kind)]
         columns = [
-            "number", "kind", "state", "name", "params", "flops", "activations", "depth", "traffic",
-            "resolution", "score", "target", "used", "spec", "stages", "reason", "seconds", "finished",
+            "number", "kind", "state", "name", "params", "flops", "activations", "depth",
+            "traffic", "resolution", "score", "target", "used", "spec", "stages", "reason",
+            "seconds", "finished",
         ]  # fmt: skip
         frame = pd.DataFrame(rows)
         for column in columns:

@@ -77,5 +77,3 @@ class _Lines:
 
 def _number(value: float | None) -> str:
     return "none yet" if value is None else f"{value:.3f}"
-
-

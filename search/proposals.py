@@ -42,7 +42,9 @@ def suggest(trial: optuna.trial.BaseTrial) -> Pick:
         assert isinstance(domain, Range)
         if domain.whole:
             step = int(domain.step or 1)
-            return trial.suggest_int(name, int(domain.low), int(domain.high), step=step, log=domain.log)
+            return trial.suggest_int(
+                name, int(domain.low), int(domain.high), step=step, log=domain.log
+            )
         step_or_none = None if domain.step is None else float(domain.step)
         return trial.suggest_float(
             name, float(domain.low), float(domain.high), step=step_or_none, log=domain.log

@@ -141,7 +141,8 @@ class Search:
         else:
             try:
                 scored: Scored = self.scorer(spec, plan)
-            except ScoreError as error:
+            except (ScoreError, SpecError) as error:
+                # SpecError: too large to be built
                 record.attrs |= {"state": "failed", "reason": str(error)}
             else:
                 record.attrs |= {"state": "scored", "score": scored.value, "parts": scored.parts}

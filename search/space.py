@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from archspec.domains import Choice, Domain, Range
+from archspec.dump import dump_yaml
 from archspec.errors import LawError, SpecError
 from archspec.fit import Fitted, Lever, Room, fit
-from archspec.load import dump_yaml, parse_yaml
+from archspec.load import parse_yaml
 from archspec.resolve import locate, placed, resolve
 from archspec.spec import Memory, NetworkSpec, make_spec
 from archspec.template import Pick, Template
@@ -70,7 +71,11 @@ class Space:
 
     @cached_property
     def room(self) -> Room:
-        """What the fit may move: stage widths, then depths and the resolution, where searched."""
+        """What the fit may move: stage widths, then depths and the resolution, where searched.
+
+        A domain that is tied to another place than stages' widths (or depths) stays as picked:
+        moving a stage alone would break the tie.
+        """
         widths: dict[str, _Levers] = {}
         depths: dict[str, _Levers] = {}
         for index in range(len(self.tree.get("stages", ()))):
@@ -81,10 +86,18 @@ class Space:
                     stages = found.get(name, _Levers((), domain, step)).stages
                     found[name] = _Levers((*stages, index), domain, step)
         resolution = self._template.at("input", "resolution")
+        free = resolution is not None and self._template.places(resolution[0]) == 1
         return Room(
-            tuple(levers.lever() for levers in widths.values()),
-            tuple(levers.lever() for levers in depths.values()),
-            tuple(_values(resolution[1], 32)) if resolution is not None else (),
+            self._levers(widths),
+            self._levers(depths),
+            tuple(_values(resolution[1], 32)) if resolution is not None and free else (),
+        )
+
+    def _levers(self, found: Mapping[str, _Levers]) -> tuple[Lever, ...]:
+        return tuple(
+            levers.lever()
+            for name, levers in found.items()
+            if len(levers.stages) == self._template.places(name)
         )
 
 
@@ -106,5 +119,3 @@ def _values(domain: Domain, step: int) -> list[int]:
         return list(range(int(domain.low), int(domain.high) + 1, int(domain.step)))
     first = -(-int(domain.low) // step) * step
     return list(range(first, int(domain.high) + 1, step)) or [int(domain.low)]
-
-

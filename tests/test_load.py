@@ -14,8 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archspec import load
+from archspec.dump import dump_yaml
 from archspec.errors import Mark, SpecError
-from archspec.load import copy_tree, dump_yaml, find_mark, parse_yaml, read_yaml
+from archspec.load import parse_yaml, read_yaml
+from archspec.marks import copy_tree, find_mark
 
 TEXT = """\
 name: example

@@ -70,12 +70,11 @@ def search(
     ] = False,
 ) -> None:
     """Search a space under a budget; leaves a run folder with the best specs and a page."""
+    from archspec.cli.specs import edit_of
     from search.folder import RunFolder, RunInfo, now, versions_here
     from search.proposals import check_sampler
     from search.scores import DEFAULT, Scorer
     from search.space import Space
-
-    from archspec.cli.specs import edit_of
 
     budgets = _budgets(budget or [])
     read = Space.read(space, tuple(edit_of(text) for text in edit or ()))
@@ -147,11 +146,10 @@ def report(run: RunPath) -> None:
 
 
 def _budgets(texts: list[str]) -> tuple[Budget, ...]:
-    from search.folder import Budget
-
     from archspec.errors import QuantityError
     from archspec.fit import BOUNDED
     from archspec.quantities import parse_quantity
+    from search.folder import Budget
 
     if not texts:
         raise QuantityError(

@@ -1,5 +1,7 @@
 """Layers: knobs, shape law and cost law of each primitive; no torch."""
 
+from __future__ import annotations
+
 from archspec.layers.attention import Attention
 from archspec.layers.channels import Dropout, LayerScale, Scale, Shuffle, Slice, SpaceToDepth
 from archspec.layers.convolution import Conv, DwConv, Linear

@@ -100,7 +100,8 @@ class Attention(Layer):
             fits = [
                 n
                 for n in range(1, self.window + 1)
-                if shape.height % min(n, shape.height) == 0 and shape.width % min(n, shape.width) == 0
+                if shape.height % min(n, shape.height) == 0
+                and shape.width % min(n, shape.width) == 0
             ]
             raise LawError(
                 f"window must divide the map, but got (window={self.window}, "
@@ -136,7 +137,12 @@ class Attention(Layer):
         table = self.bias_elements(shape, inner)
         if table and self.share == "stage":
             return Cost(
-                params, flops, activations, 0, depth, frozenset({(self._label(shape, inner), table)})
+                params,
+                flops,
+                activations,
+                0,
+                depth,
+                frozenset({(self._label(shape, inner), table)}),
             )
         return Cost(params + table, flops, activations, 0, depth)
 

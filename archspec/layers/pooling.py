@@ -5,8 +5,16 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from archspec.errors import LawError
-from archspec.layers.layer import FREE, Cost, KernelPair, Layer, PaddingPair, paddings
-from archspec.layers.layer import refuse_extras, slid
+from archspec.layers.layer import (
+    FREE,
+    Cost,
+    KernelPair,
+    Layer,
+    PaddingPair,
+    paddings,
+    refuse_extras,
+    slid,
+)
 from archspec.layers.shape import Shape
 
 

@@ -102,7 +102,8 @@ class Attention(nn.Module):
             x_NBMC = as_tokens(x)[:, None]
         else:
             # N C H W -> N H W C
-            x_NBMC = cut_windows(x.permute(0, 2, 3, 1), self.cut, self.grid)
+            height, width = self.shape.height, self.shape.width
+            x_NBMC = cut_windows(x.permute(0, 2, 3, 1), self.cut, self.grid, height, width)
         if self.kv is None:
             q, k, v = self._heads(self.to_qkv(x_NBMC), 3)
         else:

@@ -17,12 +17,11 @@ from archspec.layers.attention import Windows
 APART = -100.0
 
 
-def cut_windows(x_NHWC: Tensor, cut: Windows, grid: bool) -> Tensor:
-    """Pad to whole windows, shift, cut; (N, H, W, C) to (N, B, M, C).
+def cut_windows(x_NHWC: Tensor, cut: Windows, grid: bool, height: int, width: int) -> Tensor:
+    """Pad to whole windows, shift, cut; (N, height, width, C) to (N, B, M, C).
 
     Block windows are neighbours; a grid window takes every (H / height)-th row and so on.
     """
-    _, height, width, _ = x_NHWC.shape
     bottom, right = cut.rows - height, cut.columns - width
     if bottom or right:
         x_NHWC = F.pad(x_NHWC, (0, 0, 0, right, 0, bottom))
@@ -62,7 +61,9 @@ def shift_mask(cut: Windows, grid: bool) -> Tensor | None:
     beside = torch.arange(cut.columns) >= cut.columns - cut.shift_width
     region = 2 * below[:, None].int() + beside[None, :].int()
     still = cut._replace(shift_height=0, shift_width=0)
-    region_BM = cut_windows(region[None, :, :, None], still, grid)[0, :, :, 0]
+    region_BM = cut_windows(region[None, :, :, None], still, grid, cut.rows, cut.columns)[
+        0, :, :, 0
+    ]
     apart = region_BM[:, :, None] != region_BM[:, None, :]
     return apart.to(torch.get_default_dtype()) * APART
 

@@ -4,6 +4,8 @@ Each score is a pure function of spec, seed, named batch and one rule of initial
 that need no module are read off the plan; torch is loaded only for those that build one.
 """
 
+from __future__ import annotations
+
 from search.scores.catalog import DEFAULT, SCORES, Scored, Scorer, find_score
 
 __all__ = ["DEFAULT", "SCORES", "Scored", "Scorer", "find_score"]

@@ -57,7 +57,9 @@ class Forward:
         try:
             return self._pass(spec, plan)
         except torch.OutOfMemoryError as error:
-            raise ScoreError(f"out of memory on {self.device}: {str(error).splitlines()[0]}") from None
+            raise ScoreError(
+                f"out of memory on {self.device}: {str(error).splitlines()[0]}"
+            ) from None
         except RuntimeError as error:
             # torch's one error for whatever its kernels refuse; the search goes on without it
             raise ScoreError(f"torch refused: {str(error).splitlines()[0]}") from error
@@ -67,7 +69,7 @@ class Forward:
         model = build(spec, plan)
         initialise(model, self.seed)
         layout = torch.channels_last if _large_kernels(plan) else torch.contiguous_format
-        model = model.to(self.device, memory_format=layout)
+        model = model.to(self.device).to(memory_format=layout)  # type: ignore[call-overload]
         # batch norms take the batch's own statistics: running ones would mean nothing yet
         model.train()
         for module in model.modules():
@@ -75,7 +77,7 @@ class Forward:
                 module.eval()
         images = self._sized(spec).contiguous(memory_format=layout)
         built = time.perf_counter()
-        agreement = Agreement(len(images), self.device)
+        agreement = Agreement(len(images))
         with torch.inference_mode(), gathered(model, agreement):
             logits = model(images)
             if not torch.isfinite(logits).all():

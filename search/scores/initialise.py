@@ -12,6 +12,8 @@ import math
 import torch
 from torch import nn
 
+from archspec.modules.channels import LayerScale
+
 
 def initialise(model: nn.Module, seed: int) -> None:
     """Set all parameters, in the order of their names; the same seed gives the same numbers on
@@ -21,18 +23,20 @@ def initialise(model: nn.Module, seed: int) -> None:
     ones = {
         id(module.weight)
         for module in model.modules()
-        if isinstance(module, norms) and module.weight is not None
+        if isinstance(module, (*norms, LayerScale)) and module.weight is not None
     }
     weighted = {
-        id(module.weight) for module in model.modules() if isinstance(module, (nn.Conv2d, nn.Linear))
+        id(module.weight)
+        for module in model.modules()
+        if isinstance(module, (nn.Conv2d, nn.Linear))
     }
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
+        for parameter in model.parameters():
             if id(parameter) in weighted:
                 fan_in = parameter[0].numel()
                 values = torch.randn(parameter.shape, generator=generator)
                 parameter.copy_(values * math.sqrt(2.0 / fan_in))
-            elif id(parameter) in ones or "layer_scale" in name.rpartition(".")[0]:
+            elif id(parameter) in ones:
                 parameter.fill_(1.0)
             else:
                 parameter.zero_()
