@@ -2,7 +2,7 @@
 
     python benchmarks/fit.py [--specs 500]
 
-Random candidates of the hybrid space, fitted without building anything; rates are by CPU time of one thread.
+Random candidates of the hybrid space; nothing is built. Rates are by the CPU time of one thread.
 """
 
 from __future__ import annotations

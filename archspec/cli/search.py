@@ -222,17 +222,17 @@ def _finish(folder: RunFolder, as_json: bool) -> None:
 
 
 def _print_json(frame: pd.DataFrame) -> None:
-    import json
+    from archspec.cli.tables import print_json
 
-    keys = ["number", "kind", "name", "state", "params", "flops", "activations", "depth", "traffic",
-            "score", "target", "spec", "reason"]  # fmt: skip
-    rows = []
-    for _, row in frame.iterrows():
-        plain = {key: None if _missing(row[key]) else row[key] for key in keys}
-        for key in ("number", "params", "flops", "activations", "depth", "traffic"):
-            plain[key] = None if plain[key] is None else int(plain[key])
-        rows.append(plain)
-    typer.echo(json.dumps(rows, indent=1, default=float))
+    counts = ("number", "params", "flops", "activations", "depth", "traffic")
+    others = ("kind", "name", "state", "score", "target", "spec", "reason")
+    print_json(
+        [
+            {key: None if _missing(row[key]) else int(row[key]) for key in counts}
+            | {key: None if _missing(row[key]) else row[key] for key in others}
+            for _, row in frame.iterrows()
+        ]
+    )
 
 
 def _missing(value: object) -> bool:

@@ -66,7 +66,7 @@ DEFAULT = "naswot+depth"
 
 
 class Scored(NamedTuple):
-    """A network's score, the parts it is made of, and the seconds that building and scoring took."""
+    """A network's score, the parts it is made of, and the seconds that its making took."""
 
     value: float
     parts: dict[str, float]
