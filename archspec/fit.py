@@ -249,7 +249,14 @@ class _Solver:
                 break
         if best.used > 1 or self._at_most(best.spec):
             return best
-        return self._steps([best], levers, "depth")
+        if not self.room.widths:
+            return self._steps([best], levers, "depth")
+        # the widths' steps are too coarse here; beside other depths they land elsewhere
+        for moved_spec in self._around(spec, levers, "depth"):
+            best = _better(best, self._by_width(moved_spec))
+            if ENOUGH <= best.used <= 1:
+                break
+        return best
 
     def _by_resolution(self, spec: NetworkSpec, point: _Point) -> _Point:
         now = _side(spec)

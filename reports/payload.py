@@ -54,8 +54,12 @@ def payload(
 
 
 def first_axis(info: RunInfo) -> str:
-    """The cost shown first. Where all candidates were fitted to equal FLOPs, FLOPs tell nothing."""
-    return "activations" if info.iso else "flops"
+    """The cost shown first: what the first budget bounds, or, where every candidate was fitted to
+    that, what it leaves open."""
+    bounded = info.budgets[0].quantity
+    if not info.iso:
+        return bounded
+    return "flops" if bounded == "activations" else "activations"
 
 
 def script_safe(document: object) -> str:

@@ -65,7 +65,7 @@ class _Lines:
     def watch(self, event: Event) -> None:
         rate = self.rate.tick()
         now = time.monotonic()
-        if self.quiet or (now - self.last < 5 and event.done < event.wanted):
+        if self.quiet or (now - self.last < 10 and event.done < event.wanted):
             return
         self.last = now
         left = (event.wanted - event.done) / rate if rate else 0.0

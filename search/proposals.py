@@ -59,12 +59,12 @@ class Proposals:
     def __init__(
         self,
         sampler: str,
-        seed: int,
+        seed: Sequence[int],
         directions: Sequence[Any],
         finished: Sequence[FrozenTrial] = (),
     ) -> None:
         check_sampler(sampler)
-        self._make, self._seed = SAMPLERS[sampler], seed
+        self._make, self._seed = SAMPLERS[sampler], tuple(seed)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.study = optuna.create_study(directions=list(directions))
         self.study.add_trials(finished)
@@ -72,14 +72,19 @@ class Proposals:
 
     def ask(self) -> optuna.Trial:
         """The next trial."""
-        seed = np.random.SeedSequence([self._seed, self.number]).generate_state(1)[0]
+        seed = np.random.SeedSequence([*self._seed, self.number]).generate_state(1)[0]
         self.study.sampler = self._make(int(seed))
         return self.study.ask()
 
     def tell(self, trial: optuna.Trial, values: Sequence[float] | None) -> FrozenTrial:
-        """Finish a trial; values None records a failure. Returns what is to be kept."""
+        """Finish a trial; values None: it was not fitted or not scored. Returns what is to be kept.
+
+        A failed trial would be ignored, and the sampler would propose its like again and again; a
+        pruned one that broke a constraint is learned from (TPE) or left out (the others).
+        """
         if values is None:
-            finished = self.study.tell(trial, state=TrialState.FAIL)
+            trial.set_constraint("scored", 1.0)
+            finished = self.study.tell(trial, state=TrialState.PRUNED)
         else:
             finished = self.study.tell(trial, list(values))
         self.number += 1

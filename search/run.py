@@ -19,7 +19,7 @@ from archspec.plan import NetworkPlan
 from archspec.planning import plan_network
 from archspec.shipped import shipped_networks
 from archspec.spec import NetworkSpec, read_spec
-from search.folder import RunFolder, RunInfo
+from search.folder import KINDS, RunFolder, RunInfo
 from search.proposals import Proposals, suggest
 from search.scores import Scored, Scorer
 from search.space import Space
@@ -77,7 +77,7 @@ class Search:
     def go(self) -> None:
         """Whatever is missing: the search, its random baseline, the shipped networks."""
         with self.folder.locked():
-            for kind in ("search", "random", "shipped"):
+            for kind in KINDS:
                 for trial in self.folder.trials(kind):
                     self._remember(trial.user_attrs)
                     if trial.user_attrs["state"] == "scored":
@@ -93,8 +93,8 @@ class Search:
     def _propose(self, kind: str, sampler: str, wanted: int) -> None:
         finished = self.folder.trials(kind)
         study = self.folder.study(kind)
-        # the baseline draws its own numbers: seed + 1 keeps it apart from the search's start-up
-        seed = self.info.seed + (kind == "random")
+        # each kind draws its own numbers, so that the baseline is no copy of the search's start
+        seed = (self.info.seed, KINDS.index(kind))
         proposals = Proposals(sampler, seed, study.directions, finished)
         done = sum(trial.user_attrs["state"] == "scored" for trial in finished)
         while done < wanted and proposals.number < MOST_PROPOSALS * wanted:

@@ -253,8 +253,8 @@ def test_drop_path_ramps_over_blocks_or_is_constant_in_a_stage() -> None:
     ("text", "problem"),
     [
         (
-            "stages: [{width: 3, depth: 10000, block: [{times: 10000, do: [act]}]}]",
-            "100,000 layers at most, but got 100,000,000",
+            "stages: [{width: 3, depth: 1000, block: [{times: 150, do: [act]}]}]",
+            "100,000 layers at most, but got 150,000",
         ),
         (
             "stem: [{conv: {width: 100000, kernel: 3}}, {conv: {width: 100000, kernel: 3}}]",
@@ -312,6 +312,7 @@ def test_every_layer_compiles_and_is_exported() -> None:
     check_exported(spec)
 
 
+@pytest.mark.slow
 def test_training_compiles() -> None:
     spec = parse_spec(EVERY_LAYER.read_text())
     model = build(spec)

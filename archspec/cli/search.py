@@ -12,6 +12,7 @@ import typer
 if TYPE_CHECKING:
     import pandas as pd
 
+    from reports.metrics import Metric
     from search.folder import Budget, RunFolder
 
 app = typer.Typer()
@@ -218,7 +219,9 @@ def _finish(folder: RunFolder, as_json: bool) -> None:
     if as_json:
         _print_json(frame)
     else:
-        _print_front(folder, frame, best, files, page)
+        _print_front(folder, frame, best, metric, files, page)
+    if not len(best):
+        raise typer.Exit(1)
 
 
 def _print_json(frame: pd.DataFrame) -> None:
@@ -240,15 +243,30 @@ def _missing(value: object) -> bool:
 
 
 def _print_front(
-    folder: RunFolder, frame: pd.DataFrame, best: pd.DataFrame, files: dict[int, Path], page: Path
+    folder: RunFolder,
+    frame: pd.DataFrame,
+    best: pd.DataFrame,
+    metric: Metric,
+    files: dict[int, Path],
+    page: Path,
 ) -> None:
     from archspec.cli.tables import Column, Table, numbers, print_table
+    from reports.frames import troubles
+
+    info = folder.info
+    done = int(((frame["kind"] == "search") & (frame["state"] == "scored")).sum())
+    if done < info.trials:
+        typer.echo(
+            f"note: {done} of {info.trials} trials were scored; the others repeat known networks, "
+            "do not fit the budget or failed"
+        )
 
     states = frame["state"].value_counts()
     counted = ", ".join(f"{count} {state}" for state, count in states.items())
     typer.echo(f"{len(frame)} trials: {counted}")
     if not len(best):
-        typer.echo("no trial was scored; the page says why")
+        for trouble in troubles(frame)[:3]:
+            typer.echo(f"{len(trouble.rows)} {trouble.state}, such as: {trouble.reason}")
     else:
         rows = [
             [
@@ -262,7 +280,7 @@ def _print_front(
             ]
             for _, row in best.sort_values("score", ascending=False).iterrows()
         ]
-        typer.echo("front of score against FLOPs (multiply-adds):")
+        typer.echo(f"front of score against {metric.title}:")
         counts = numbers("score", "GFLOPs", "Mparams", "M act.", "input")
         print_table(Table([*counts, Column("file"), Column("stages", cut=True)], rows))
     first = next(iter(files.values()), None)
