@@ -34,7 +34,7 @@ def written_out(module: Attention, layer: AttentionLayer, x: Tensor) -> Tensor:
     padded = torch.zeros(8, cut.rows, cut.columns, dtype=x.dtype)
     padded[:, : SHAPE.height, : SHAPE.width] = x
     qkv = torch.einsum("oc,chw->hwo", module.to_qkv.weight, padded) + module.to_qkv.bias
-    q, k, v = qkv.unflatten(2, (3, 2, 4)).unbind(2)
+    q, k, v = torch.unflatten(qkv, 2, (3, 2, 4)).unbind(2)
     across, along = cut.rows // cut.height, cut.columns // cut.width
 
     def place(row: int, column: int) -> tuple[object, object, int, int]:
@@ -66,7 +66,7 @@ def written_out(module: Attention, layer: AttentionLayer, x: Tensor) -> Tensor:
             values.append(v[other])
         weights = torch.stack(scores).softmax(0)
         out[at] = (weights[..., None] * torch.stack(values)).sum(0)
-    y = out.flatten(2) @ module.proj.weight.T + module.proj.bias
+    y: Tensor = module.proj(out.flatten(2))
     return y.permute(2, 0, 1)[:, : SHAPE.height, : SHAPE.width]
 
 

@@ -80,6 +80,9 @@ def search(
     budgets = _budgets(budget or [])
     read = Space.read(space, tuple(edit_of(text) for text in edit or ()))
     check_sampler(sampler)
+    if Path(data).exists():
+        # a run may be resumed from another folder
+        data = str(Path(data).resolve())
     scorer = Scorer(score or DEFAULT, data, batch, seed, device)
     where = "text"
     if scorer.needs_forward:
