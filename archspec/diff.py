@@ -225,7 +225,8 @@ def _blocks(stage: Stage) -> list[Any]:
 def _stage(stage: Stage) -> dict[str, Any]:
     blocks = _blocks(stage)
     held = {"block": blocks[0]} if stage.blocks is None else {"blocks": blocks}
-    return {"width": stage.width, "depth": stage.count, **held}
+    down = {"down": dump_nodes(stage.down)} if stage.down else {}
+    return {"width": stage.width, "depth": stage.count, "stride": stage.stride, **down, **held}
 
 
 def _text(value: Any) -> str:

@@ -194,21 +194,26 @@ class _Solver:
         return below, above
 
     def _steps(self, ends: Sequence[_Point], levers: Sequence[Lever], knob: str) -> _Point:
-        """Single steps up and down from the ends, the point nearest to the budget first."""
+        """Single steps up and down from the ends, until enough is used.
+
+        All points one and two steps away come first (other common factors and a step from them
+        are among these), then whatever is nearest to the budget.
+        """
         best = ends[0]
-        nearest = [(_off(point), number, point) for number, point in enumerate(ends)]
+        nearest = [(0, _off(point), number, point) for number, point in enumerate(ends)]
         seen = {_moves(point.spec) for point in ends}
         heapify(nearest)
         for _ in range(MOST_STEPS):
             if ENOUGH <= best.used <= 1 or not nearest:
                 break
-            for spec in self._around(heappop(nearest)[2].spec, levers, knob):
+            taken, _, _, point = heappop(nearest)
+            for spec in self._around(point.spec, levers, knob):
                 if _moves(spec) in seen:
                     continue
                 seen.add(_moves(spec))
                 step = self._measure(spec)
                 best = _better(best, step)
-                heappush(nearest, (_off(step), len(seen), step))
+                heappush(nearest, (min(taken + 1, 2), _off(step), len(seen), step))
         return best
 
     def _around(

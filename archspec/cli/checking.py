@@ -14,7 +14,7 @@ from archspec.planning import plan_network
 from archspec.quantities import format_count
 from archspec.resolve import KEYS, locate, placed, resolve
 from archspec.spec import Memory, make_spec
-from archspec.template import Template
+from archspec.template import Pick, Template
 from archspec.units import make_units, shipped_units
 
 #: different errors of one space that are told
@@ -68,19 +68,58 @@ def _check_space(tree: Any, template: Template) -> tuple[str, list[ArchspecError
     parameters = template.parameters()
     missing = {(name, tag) for name, domain in parameters.items() for tag in _options(domain)}
     errors: dict[str, ArchspecError] = {}
-    memory = Memory()
+    rounds = _Rounds(template)
     for _ in range(MOST_ROUNDS):
-        left = len(missing)
-        filled = template.fill(lambda name, domain: _pick(name, domain, missing))
-        try:
-            plan_network(make_spec(filled, memory))
-        except SpecError as error:
-            errors.setdefault(str(error), error)
-        if not missing or len(missing) == left or len(errors) >= MOST_TOLD:
+        before = set(missing)
+        found = rounds.plan(lambda name, domain: _pick(name, domain, missing))
+        fresh = before - missing
+        if found:
+            # one error hides the others of its round: what is new is tried one by one
+            failed, taken = found[0], rounds.taken
+            found = [error for option in fresh for error in rounds.alone(option, taken)]
+            found = found or [failed]
+        errors |= {str(error): error for error in found}
+        if not missing or not fresh or len(errors) >= MOST_TOLD:
             break
     plural = "" if len(parameters) == 1 else "s"
     what = f"space {tree['name']} with {len(parameters)} parameter{plural}"
-    return what, list(errors.values())
+    return what, [errors[text] for text in sorted(errors)]
+
+
+class _Rounds:
+    """Networks of a space, planned; `good` is the last option of each name that went well."""
+
+    def __init__(self, template: Template) -> None:
+        self.template, self.memory = template, Memory()
+        self.taken: dict[str, Any] = {}
+        self.good: dict[str, Any] = {}
+
+    def plan(self, pick: Pick) -> list[SpecError]:
+        """What is wrong with the network that `pick` makes."""
+        self.taken = taken = {}
+
+        def noted(name: str, domain: Domain) -> Any:
+            taken[name] = pick(name, domain)
+            return taken[name]
+
+        try:
+            plan_network(make_spec(self.template.fill(noted), self.memory))
+        except SpecError as error:
+            return [error]
+        self.good |= taken
+        return []
+
+    def alone(self, option: tuple[str, Any], taken: dict[str, Any]) -> list[SpecError]:
+        """What is wrong with one option, the options around it taken as in `taken`."""
+
+        def pick(name: str, domain: Domain) -> Any:
+            if name == option[0]:
+                return option[1]
+            if option[0].startswith(f"{name}="):
+                return taken[name]
+            return self.good.get(name, _options(domain)[0])
+
+        return self.plan(pick)
 
 
 def _options(domain: Domain) -> tuple[Any, ...]:

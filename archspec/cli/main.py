@@ -75,6 +75,7 @@ def _one_line() -> Iterator[None]:
 
 
 app = typer.Typer(
+    name="archspec",
     cls=LazyCommands,
     help="Declarative architecture search and scaling for vision backbones.",
     epilog="A SPEC is a YAML file or a shipped name, such as resnet50; `archspec zoo` lists them.",
