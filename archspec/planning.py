@@ -72,7 +72,8 @@ def _stage(expander: Expander, stage: Stage, entry: Shape) -> StagePlan:
     if stage.width is not None and out.channels != stage.width:
         raise LawError(
             f"the blocks of a stage end at its width, but got (width={stage.width}, "
-            f"blocks end at {out.channels})",
+            f"blocks end at {out.channels}); change the width in a `down`, or in a first block "
+            "that ends at w_out",
             ("width",),
         )
     return StagePlan(down, runs, entry, out)

@@ -13,13 +13,16 @@ from typing import Any, NamedTuple
 
 import torch
 from fvcore.nn import ActivationCountAnalysis, FlopCountAnalysis
-from fvcore.nn.jit_handles import get_shape
+from fvcore.nn.jit_handles import Handle, get_shape
 from torch import nn
 
 from archspec.errors import UncountedError
 
 #: what fvcore counts beside convolutions, linear layers and matrix products
 OTHER = frozenset({"batch_norm", "layer_norm", "group_norm", "adaptive_avg_pool2d"})
+
+#: under this name the handles tell output elements, beside the operators' flops
+ELEMENTS = "output elements"
 
 # Operators that fvcore does not count and that the papers do not count either. Any operator
 # outside this list and outside fvcore's own list of shape and copy operators is an error.
@@ -82,45 +85,57 @@ def by_module(model: nn.Module, shape: Sequence[int]) -> dict[str, Count]:
     device = next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
     image = torch.zeros(1, *shape[:3], device=device)
     with _eval(model), torch.no_grad():
-        flops = FlopCountAnalysis(model, image)
-        flops.set_op_handle("aten::scaled_dot_product_attention", _attention_flops)
-        activations = ActivationCountAnalysis(model, image)
-        activations.set_op_handle("aten::scaled_dot_product_attention", _attention_activations)
-        for analysis in (flops, activations):
-            # the resolution checks compare sizes, which a trace calls constants: they are
-            analysis.tracer_warnings("no_tracer_warning")
-            analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
-        counts = flops.by_module_and_operator()
-        elements = activations.by_module()
-        unknown = set(flops.unsupported_ops()) - UNCOUNTED
+        analysis = FlopCountAnalysis(model, image)
+        # one trace for both counts: where fvcore counts an activation, the flop handle tells it
+        for name, elements in ActivationCountAnalysis(model, image)._op_handles.items():
+            analysis.set_op_handle(name, _both(name, analysis._op_handles[name], elements))
+        analysis.set_op_handle("aten::scaled_dot_product_attention", _attention)
+        # the resolution checks compare sizes, which a trace calls constants: they are
+        analysis.tracer_warnings("no_tracer_warning")
+        analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+        counts = analysis.by_module_and_operator()
+        unknown = set(analysis.unsupported_ops()) - UNCOUNTED
     if unknown:
         raise UncountedError(
             f"operators that nobody counts: {', '.join(sorted(unknown))}; give them a handle or "
             "name them in archspec/referee.py"
         )
     return {
-        name: _count(operators, elements[name], flops.unsupported_ops(name))
+        name: _count(operators, analysis.unsupported_ops(name))
         for name, operators in counts.items()
     }
 
 
-def _count(operators: Counter[str], elements: float, uncounted: Counter[str]) -> Count:
+def _count(operators: Counter[str], uncounted: Counter[str]) -> Count:
     other = sum(count for name, count in operators.items() if name in OTHER)
-    return Count(int(sum(operators.values()) - other), int(other), int(elements), dict(uncounted))
+    elements = operators[ELEMENTS]
+    flops = sum(operators.values()) - other - elements
+    return Count(int(flops), int(other), int(elements), dict(uncounted))
 
 
-def _attention_flops(inputs: list[Any], outputs: list[Any]) -> Counter[str]:
-    """Queries times keys and scores times values."""
+def _both(name: str, flops: Handle, elements: Handle) -> Handle:
+    """fvcore's two handles of one operator as one."""
+
+    def count(inputs: list[Any], outputs: list[Any]) -> Counter[str]:
+        return Counter(
+            {name: _sum(flops(inputs, outputs)), ELEMENTS: _sum(elements(inputs, outputs))}
+        )
+
+    return count
+
+
+def _sum(told: Counter[str] | int) -> int:
+    # some handles name the operator, some tell the bare number
+    return sum(told.values()) if isinstance(told, Counter) else told
+
+
+def _attention(inputs: list[Any], outputs: list[Any]) -> Counter[str]:
+    """Queries times keys, and scores times values; the scores and the products are outputs."""
     *batch, queries, width = get_shape(inputs[0])
     keys, value_width = get_shape(inputs[1])[-2], get_shape(inputs[2])[-1]
-    return Counter(attention=prod(batch) * queries * keys * (width + value_width))
-
-
-def _attention_activations(inputs: list[Any], outputs: list[Any]) -> Counter[str]:
-    """Scores, and their product with the values."""
-    *batch, queries, _ = get_shape(inputs[0])
-    scores = prod(batch) * queries * get_shape(inputs[1])[-2]
-    return Counter(attention=scores + prod(get_shape(outputs[0])))
+    scores = prod(batch) * queries * keys
+    made = scores + prod(get_shape(outputs[0]))
+    return Counter({"attention": scores * (width + value_width), ELEMENTS: made})
 
 
 @contextmanager

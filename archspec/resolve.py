@@ -62,7 +62,7 @@ def resolve(path: Path, edits: Sequence[tuple[str, str]] = ()) -> MarkedDict:
         shown_as = f"--set {where}"
         value = parse_yaml(f"value: {text}", shown_as)["value"]
         try:
-            _set(tree, where, value, None)
+            _set(tree, where, value, Mark(shown_as, 1, 1))
         except LawError as error:
             raise SpecError(f"{shown_as}: {error.problem}") from None
     return deal(tree)

@@ -1,6 +1,6 @@
 """Which of Optuna's samplers finds the better fronts of the hybrid space in one default budget.
 
-    python benchmarks/sampler.py [--trials 48] [--seeds 8]
+    python benchmarks/sampler.py [--trials 48] [--seeds 16]
 
 The score is read off the text (depth+activations), so that a search takes seconds; targets, fit
 and objectives are those of `archspec search --budget 4.5GFLOPs`. Compared by the area between the
@@ -37,7 +37,7 @@ Point = tuple[float, float]  # log2 FLOPs, score
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trials", type=int, default=48, help="scored trials a search")
-    parser.add_argument("--seeds", type=int, default=8, help="searches a sampler")
+    parser.add_argument("--seeds", type=int, default=16, help="searches a sampler")
     asked = parser.parse_args()
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
     SAMPLERS[JOINT] = lambda seed: TPESampler(seed=seed, multivariate=True, group=True)
@@ -61,7 +61,7 @@ def main() -> None:
 def searched(sampler: str, seed: int, trials: int) -> list[Point]:
     """One search; what could not be fitted counts for nothing."""
     space, score = Space.read(SPACE), Scorer(SCORE)
-    proposals = Proposals(sampler, seed, ["maximize", "minimize"])
+    proposals = Proposals(sampler, (seed, 0), ["maximize", "minimize"])
     points: list[Point] = []
     while len(points) < trials:
         trial = proposals.ask()

@@ -56,7 +56,7 @@ def payload(
 def first_axis(info: RunInfo) -> str:
     """The cost shown first: what the first budget bounds, or, where every candidate was fitted to
     that, what it leaves open."""
-    bounded = info.budgets[0].quantity
+    bounded = info.budgets[0].quantity if info.budgets else "flops"
     if not info.iso:
         return bounded
     return "flops" if bounded == "activations" else "activations"

@@ -19,10 +19,13 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from archspec.errors import RunError
 from archspec.quantities import Quantity, format_quantity
+from archspec.strict import law_of
 
 if TYPE_CHECKING:
     import optuna
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 
 Direction = Literal["minimize", "maximize"]
 KINDS = ("search", "random", "shipped")
+#: how a trial may end; only a scored one counts
+STATES = ("scored", "repeat", "infeasible", "failed")
 #: whose versions decide whether two runs can be the same
 WATCHED = ("archspec-vision", "torch", "optuna", "numpy", "pydantic")
 
@@ -38,8 +43,8 @@ WATCHED = ("archspec-vision", "torch", "optuna", "numpy", "pydantic")
 class Budget:
     """A ceiling on one quantity of a network, for one image."""
 
-    quantity: str
-    limit: float
+    quantity: Annotated[str, Field(pattern="^(flops|params|activations|traffic)$")]
+    limit: Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
     def __str__(self) -> str:
         return format_quantity(Quantity(self.limit, self.quantity))
@@ -48,6 +53,8 @@ class Budget:
 @dataclass(frozen=True)
 class RunInfo:
     """What a search was asked to do; enough to go on with it."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
     space: str
     space_text: str
@@ -115,25 +122,33 @@ class RunFolder:
         """A run that is there."""
         file = path / "run.json"
         try:
-            raw = json.loads(file.read_text(encoding="utf-8"))
-            raw["budgets"] = tuple(Budget(**budget) for budget in raw["budgets"])
-            return cls(path, RunInfo(**raw))
-        except FileNotFoundError:
+            return cls(path, TypeAdapter(RunInfo).validate_json(file.read_bytes()))
+        except (FileNotFoundError, NotADirectoryError):
             raise RunError(f"{path} is no run folder: it has no run.json") from None
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise RunError(f"{file} is damaged or of another version: {error}") from None
+        except ValidationError as error:
+            law = law_of(error)
+            where = "".join(f"{part}: " for part in law.path)
+            reason = f"{where}{law.problem}"
+        except OSError as error:
+            reason = str(error.strerror)
+        raise RunError(f"{file} is damaged or of another version: {reason}")
 
     def ask_for(self, trials: int) -> None:
         """Ask the run for another number of scored trials; what is there stays."""
-        self.info = replace(self.info, trials=trials)
-        _write(self.path / "run.json", json.dumps(asdict(self.info), indent=1))
+        with self.locked():
+            self.info = replace(self.info, trials=trials)
+            _write(self.path / "run.json", json.dumps(asdict(self.info), indent=1))
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """One process at a time works on a run; the lock goes with the process, even if killed."""
         import fcntl
 
-        with (self.path / "lock").open("w") as file:
+        try:
+            lock = (self.path / "lock").open("w")
+        except OSError as error:
+            raise RunError(f"{self.path} cannot be written: {error.strerror}") from None
+        with lock as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -158,13 +173,26 @@ class RunFolder:
                 )
             except Exception as error:
                 # SQLAlchemy's errors for a damaged, foreign or unwritable file
-                reason = str(error).splitlines()[0]
-                raise RunError(f"{self.path / 'study.db'} cannot be used: {reason}") from error
+                raise self._unusable(error) from error
         return self._studies[kind]
+
+    def _unusable(self, error: Exception) -> RunError:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return RunError(f"{self.path / 'study.db'} cannot be used: {reason}")
 
     def trials(self, kind: str) -> list[optuna.trial.FrozenTrial]:
         """Finished trials of one kind, by number."""
-        return self.study(kind).get_trials(deepcopy=False)
+        study = self.study(kind)
+        try:
+            trials = study.get_trials(deepcopy=False)
+        except Exception as error:
+            # SQLAlchemy's and Optuna's errors for a file that was damaged later
+            raise self._unusable(error) from error
+        for number, trial in enumerate(trials):
+            known = trial.user_attrs.get("state") in STATES
+            if trial.number != number or not trial.state.is_finished() or not known:
+                raise RunError(f"{self.path / 'study.db'} is damaged: {kind} trial {number} is odd")
+        return trials
 
     def frame(self) -> pd.DataFrame:
         """One row a trial: counts, score and its parts, state, spec and reason, and a column

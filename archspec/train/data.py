@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from archspec.errors import DataError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 #: the embedded set: 1,797 grey images of 8x8 handwritten digits that come with scikit-learn
 DIGITS = "digits"
@@ -61,19 +65,20 @@ def _dataset(data: str, count: int, seed: int) -> list[NDArray[Any]]:
             f"no data at {data}: give a parquet file, a folder of parquet files or images, or "
             f"`{DIGITS}`"
         )
-    table = _open(path)
-    column = _image_column(table, data)
-    rows = table[_draw(len(table), count, seed, data)][column]
-    images = [np.asarray(row.convert("RGB")) for row in rows]
-    if len({image.shape for image in images}) > 1:
-        images = [np.asarray(row.convert("RGB").resize((SIDE, SIDE))) for row in rows]
-    return [image / 255.0 for image in images]
+    table = _images_of(_open(path), data)
+    rows = _draw(len(table), count, seed, data)
+    images = [_decoded(encoded, data) for encoded in table[rows]["image"]]
+    if len({image.size for image in images}) > 1:
+        images = [image.resize((SIDE, SIDE)) for image in images]
+    return [np.asarray(image) / 255.0 for image in images]
 
 
 def _open(path: Path) -> Any:
     import datasets
 
     datasets.disable_progress_bars()
+    # what is wrong with a file is told once, by the DataError
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
     files = [path] if path.is_file() else sorted(path.rglob("*.parquet"))
     try:
         if files and all(file.suffix == ".parquet" for file in files):
@@ -88,10 +93,33 @@ def _open(path: Path) -> Any:
     raise DataError(f"{path} holds neither parquet files nor images ({', '.join(_IMAGES)})")
 
 
-def _image_column(table: Any, data: str) -> str:
+def _images_of(table: Any, data: str) -> Any:
+    """The table's images alone, encoded, in a column `image`."""
     import datasets
 
     for name, feature in table.features.items():
-        if isinstance(feature, datasets.Image):
-            return str(name)
+        # without the metadata of `datasets` an image is told by its encoded bytes
+        if isinstance(feature, datasets.Image) or (
+            isinstance(feature, dict) and "bytes" in feature
+        ):
+            images = table.select_columns(name).rename_columns({name: "image"})
+            return images.cast_column("image", datasets.Image(decode=False))
     raise DataError(f"{data} has no image column; it has {', '.join(table.column_names)}")
+
+
+def _decoded(encoded: Any, data: str) -> Image:
+    """An image in RGB from {bytes, path}, upright, its file closed."""
+    from PIL import Image as image_file
+    from PIL import ImageOps
+
+    try:
+        content = encoded["bytes"]
+        source = encoded["path"] if content is None else BytesIO(content)
+        with image_file.open(source) as image:
+            return ImageOps.exif_transpose(image).convert("RGB")
+    except Exception as error:
+        # PIL raises several errors for damaged files, datasets gives None for a missing one
+        where = encoded["path"] if encoded else None
+        raise DataError(
+            f"an image of {data} is damaged or missing: {where or 'in its table'}"
+        ) from error

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from archspec.build import build
 from archspec.cost import leaves
-from archspec.errors import ScoreError
+from archspec.errors import ScoreError, did_you_mean
 from archspec.layers.convolution import DwConv
 from archspec.plan import NetworkPlan
 from archspec.spec import NetworkSpec
@@ -21,6 +21,7 @@ from search.scores.naswot import Agreement, gathered
 
 #: from this depthwise kernel on, channels-last is faster on CPU and GPU alike
 LARGE_KERNEL = 7
+DEVICES = ("cuda", "mps", "cpu")
 
 
 class Passed(NamedTuple):
@@ -43,11 +44,14 @@ class Forward:
 
     def __init__(self, data: str, batch: int, seed: int, device: str | None) -> None:
         self.seed = seed
-        self.device = torch.device(device or best_device())
+        name = device or best_device()
+        if name.partition(":")[0] not in DEVICES:
+            raise ScoreError(f"no device is called {name!r}: {did_you_mean(name, DEVICES)}")
         try:
+            self.device = torch.device(name)
             torch.empty(1, device=self.device)
         except (RuntimeError, AssertionError) as error:
-            raise ScoreError(f"no device {device!r} here: {str(error).splitlines()[0]}") from error
+            raise ScoreError(f"no device {name!r} here: {str(error).splitlines()[0]}") from error
         loaded = load_batch(data, batch, seed)
         self.name = loaded.name
         self.images = torch.from_numpy(loaded.images).to(self.device)
