@@ -112,15 +112,15 @@ class _Solver:
     def _reason(self, point: _Point) -> str:
         total = totals(point.plan)
         listed = ", ".join(
-            f"{format_quantity(Quantity(float(BOUNDED[name](total)), name))} of "
+            f"{format_quantity(Quantity(float(BOUNDED[name](total)), name))} against "
             f"{format_quantity(Quantity(limit, name))}"
             for name, limit in self.limits.items()
         )
         if point.used > 1:
-            return f"too costly: the smallest in the space takes {listed}"
+            return f"too costly: with these blocks the smallest takes {listed}"
         if self._at_most(point.spec):
-            return f"too small: the largest in the space takes {listed}"
-        return f"no step lands within 2% of the budget: the nearest below takes {listed}"
+            return f"too small: with these blocks the largest takes {listed}"
+        return f"no step lands within 2% under the target: the nearest below takes {listed}"
 
     def _at_most(self, spec: NetworkSpec) -> bool:
         room = self.room

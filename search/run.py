@@ -128,7 +128,9 @@ class Search:
             "propose": proposed - started,
             "fit": time.perf_counter() - proposed,
         }
-        named = fitted.spec.model_copy(update={"name": f"{self.info.space}_{kind}{trial.number}", "doc": ""})
+        named = fitted.spec.model_copy(
+            update={"name": f"{self.info.space}_{kind}{trial.number}", "doc": ""}
+        )
         self._score(named, fitted.plan, record)
         return record
 

@@ -298,7 +298,7 @@ def test_what_cannot_be_fitted_is_recorded_and_never_built(
     frame = folder.frame()
     assert len(frame) == len(events) == 2 * MOST_PROPOSALS
     assert set(frame["state"]) == {"infeasible"}
-    assert frame["reason"].str.startswith("too costly: the smallest in the space takes").all()
+    assert frame["reason"].str.startswith("too costly: with these blocks the smallest takes").all()
     assert frame[["flops", "score", "spec"]].isna().all(axis=None)
     assert all(event.best is None and event.done == 0 for event in events)
 
@@ -500,5 +500,5 @@ def test_a_budget_out_of_reach_ends_with_its_reason(tmp_path: Path) -> None:
         *("--trials", 2, "--random", 0, "--no-shipped", "--score", "depth"),
     )
     assert done.exit_code == 1
-    assert "too costly: the smallest in the space takes" in done.stdout
+    assert "too costly: with these blocks the smallest takes" in done.stdout
     assert (tmp_path / "run" / "report.html").exists()

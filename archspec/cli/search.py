@@ -191,10 +191,10 @@ def _run(folder: RunFolder, as_json: bool) -> None:
 
     info = folder.info
     if not as_json:
+        seen = "read off the text" if info.device == "text" else f"on {info.data}, {info.device}"
         typer.echo(
             f"{info.space} under {' and '.join(map(str, info.budgets))} (FLOPs are multiply-adds), "
-            f"score {info.score} on {info.data}, {info.device}, seed {info.seed}\n"
-            f"run folder {folder.path}"
+            f"score {info.score} {seen}, seed {info.seed}\nrun folder {folder.path}"
         )
     try:
         watched(folder, quiet=as_json)
