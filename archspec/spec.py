@@ -17,6 +17,8 @@ from pydantic import (
     PrivateAttr,
     ValidationError,
     ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     model_validator,
 )
 
@@ -48,6 +50,7 @@ class Memory:
     def __init__(self) -> None:
         self.nodes: dict[int, tuple[object, NodeList]] = {}
         self.units: dict[int, tuple[object, dict[str, Unit]]] = {}
+        self.parts: dict[tuple[int, str | None], tuple[object, Any]] = {}
 
 
 def _nodes(raw: object, info: ValidationInfo) -> NodeList:
@@ -62,6 +65,19 @@ def _nodes(raw: object, info: ValidationInfo) -> NodeList:
     return known[1]
 
 
+def _remembered(raw: object, read: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+    """A part of a text, read once for all specs of a space that hold the very same part."""
+    memory = info.context
+    if raw is None or not isinstance(memory, Memory):
+        return read(raw)
+    key = (id(raw), info.field_name)
+    known = memory.parts.get(key)
+    if known is None:
+        known = memory.parts[key] = (raw, read(raw))
+    return known[1]
+
+
+Remembered = WrapValidator(_remembered)
 Nodes = Annotated[Any, BeforeValidator(_nodes), PlainSerializer(dump_nodes)]
 Whole = BeforeValidator(whole)
 MOST_SIDE = 16_384
@@ -118,7 +134,7 @@ class Turn(Strict):
     """One block list; `times` where blocks are spelled out, None where they take turns."""
 
     block: Nodes
-    times: Annotated[Annotated[int, Field(ge=0, le=MOST_TIMES)] | None, Whole] = None
+    times: Annotated[int, Field(strict=True, ge=0, le=MOST_TIMES)] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -129,12 +145,12 @@ class Turn(Strict):
 class Stage(Strict):
     """Blocks at one width; `down` takes the stride, else the first block does."""
 
-    width: Annotated[Annotated[int, Field(ge=1, le=100_000)] | None, Whole] = None
-    depth: Annotated[Annotated[int, Field(ge=1, le=MOST_TIMES)] | None, Whole] = None
-    stride: Annotated[int, Field(ge=1, le=64), Whole] = 1
+    width: Annotated[int, Field(strict=True, ge=1, le=100_000)] | None = None
+    depth: Annotated[int, Field(strict=True, ge=1, le=MOST_TIMES)] | None = None
+    stride: Annotated[int, Field(strict=True, ge=1, le=64)] = 1
     down: Nodes = NodeList()
     block: Nodes | None = None
-    blocks: tuple[Turn, ...] | None = None
+    blocks: Annotated[tuple[Turn, ...] | None, Remembered] = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Stage:
@@ -178,7 +194,7 @@ class NetworkSpec(Strict):
     form: Literal["train", "merged"] = "train"
     input: Input = Input()
     classes: Annotated[int, Field(ge=1, le=1_000_000), Whole] = 1000
-    defaults: Defaults = Defaults()
+    defaults: Annotated[Defaults, Remembered] = Defaults()
     units: Annotated[Any, BeforeValidator(_mapping)] = {}
     stem: Nodes = NodeList()
     stages: tuple[Stage, ...] = ()
