@@ -35,6 +35,7 @@ Direction = Literal["minimize", "maximize"]
 KINDS = ("search", "random", "shipped")
 #: how a trial may end; only a scored one counts
 STATES = ("scored", "repeat", "infeasible", "failed")
+VALUED = ("scored", "repeat")
 #: whose versions decide whether two runs can be the same
 WATCHED = ("archspec-vision", "torch", "optuna", "numpy", "pydantic")
 
@@ -189,8 +190,9 @@ class RunFolder:
             # SQLAlchemy's and Optuna's errors for a file that was damaged later
             raise self._unusable(error) from error
         for number, trial in enumerate(trials):
-            known = trial.user_attrs.get("state") in STATES
-            if trial.number != number or not trial.state.is_finished() or not known:
+            state = trial.user_attrs.get("state")
+            whole = state in STATES and (trial.values is not None) == (state in VALUED)
+            if trial.number != number or not trial.state.is_finished() or not whole:
                 raise RunError(f"{self.path / 'study.db'} is damaged: {kind} trial {number} is odd")
         return trials
 

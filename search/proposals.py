@@ -17,12 +17,26 @@ from archspec.domains import Choice, Domain, Range
 from archspec.errors import ArchspecError, did_you_mean
 from archspec.template import Pick
 
+
+class OrderedNSGAII(NSGAIISampler):
+    """NSGA-II whose parents come by their numbers.
+
+    Optuna gives the parents of a generation in the order of their selection to the trial that
+    selects them, and by number to those after it, which find them remembered. A resumed search
+    selects them once more, at another trial: it would pair others.
+    """
+
+    def select_parent(self, study: optuna.Study, generation: int) -> list[FrozenTrial]:
+        """The parents of a generation, by number."""
+        return sorted(super().select_parent(study, generation), key=lambda trial: trial.number)
+
+
 SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
     # one parameter at a time: conditional ones need no padding, and with some 50 parameters and
     # 50 trials it found better fronts than the joint model (benchmarks/README.md)
     "tpe": lambda seed: TPESampler(seed=seed),
-    "nsga2": lambda seed: NSGAIISampler(seed=seed, population_size=20),
-    "gp": lambda seed: GPSampler(seed=seed),
+    "nsga2": lambda seed: OrderedNSGAII(seed=seed, population_size=20),
+    "gp": lambda seed: GPSampler(seed=seed, warn_independent_sampling=False),
     "random": lambda seed: RandomSampler(seed=seed),
 }
 

@@ -12,10 +12,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
-from tiny_runs import finished_run, interrupt_after, lasting, made_run, tiny_space
+from tiny_runs import FEW, FEW_FLOPS, finished_run, interrupt_after, lasting, made_run, tiny_space
 from typer.testing import CliRunner, Result
 
 from archspec.cli.main import app
@@ -40,7 +41,7 @@ def assert_same(run: RunFolder, other: RunFolder) -> None:
 # Stopped and resumed in one process ---------------------------------------------------------------
 
 #: trials beyond each sampler's random start: 10 of TPE and GP, the first 20 of NSGA-II
-TRIALS = {"tpe": 20, "nsga2": 44, "gp": 14, "random": 6}
+TRIALS = {"tpe": 20, "nsga2": 44, "gp": 12, "random": 6}
 
 
 @pytest.mark.parametrize("iso", [False, True])
@@ -48,7 +49,12 @@ TRIALS = {"tpe": 20, "nsga2": 44, "gp": 14, "random": 6}
 def test_a_resumed_search_equals_the_uninterrupted_one(
     tmp_path: Path, sampler: str, iso: bool
 ) -> None:
-    changes = {"sampler": sampler, "iso": iso, "trials": TRIALS[sampler], "random_trials": 5}
+    changes: dict[str, Any] = {
+        "sampler": sampler,
+        "iso": iso,
+        "trials": TRIALS[sampler],
+        "random_trials": 5,
+    }
     whole = finished_run(tmp_path / "whole", **changes)
     made_run(tmp_path / "parts", **changes)
     stops = [1, TRIALS[sampler] // 2, TRIALS[sampler] // 3, 4]
@@ -62,8 +68,21 @@ def test_a_resumed_search_equals_the_uninterrupted_one(
     assert counts.to_dict() == {"search": TRIALS[sampler], "random": 5}
 
 
-def test_infeasible_failed_and_repeated_trials_are_resumed_alike(tmp_path: Path) -> None:
-    changes = {"budgets": {"flops": 3e6}, "trials": 30, "random_trials": 8}
+def test_repeated_trials_are_resumed_alike(tmp_path: Path) -> None:
+    """What was scored in the first sitting is told, not scored again, in the second."""
+    changes: dict[str, Any] = {"space": "few", "iso": True, "budgets": {"flops": FEW_FLOPS + 0.5}}
+    changes |= {"trials": 5, "random_trials": 2, "score": "naswot"}
+    whole = finished_run(tmp_path / "whole", FEW, **changes)
+    made_run(tmp_path / "parts", FEW, **changes)
+    for count in (2, 9):
+        with pytest.raises(KeyboardInterrupt):
+            Search(RunFolder.open(tmp_path / "parts"), interrupt_after(count)).go()
+    Search(RunFolder.open(tmp_path / "parts")).go()
+    assert_same(whole, RunFolder.open(tmp_path / "parts"))
+
+
+def test_infeasible_trials_are_resumed_alike(tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"budgets": {"flops": 3e6}, "trials": 20, "random_trials": 5}
     whole = finished_run(tmp_path / "whole", **changes)
     assert set(whole.frame()["state"]) >= {"scored", "infeasible"}
     made_run(tmp_path / "parts", **changes)
@@ -75,7 +94,7 @@ def test_infeasible_failed_and_repeated_trials_are_resumed_alike(tmp_path: Path)
 
 
 def test_shipped_networks_are_scored_once_over_several_sittings(tmp_path: Path) -> None:
-    changes = {"budgets": {"flops": 400e6}, "iso": True, "shipped": True}
+    changes: dict[str, Any] = {"budgets": {"flops": 400e6}, "iso": True, "shipped": True}
     changes |= {"trials": 0, "random_trials": 0}
     whole = finished_run(tmp_path / "whole", **changes)
     made_run(tmp_path / "parts", **changes)
@@ -125,7 +144,7 @@ def test_a_finished_run_stays_as_it_is_and_can_be_asked_for_more(tmp_path: Path)
     assert more.info.trials == 20
     after = more.frame()
     assert (after["state"] == "scored").sum() == 20
-    assert list(after["score"][: len(before)]) == list(before["score"])
+    pd.testing.assert_series_equal(after["score"][: len(before)], before["score"])
     assert_same(finished_run(tmp_path / "whole", trials=20, random_trials=0), more)
 
 
@@ -256,7 +275,7 @@ def told(run: Path) -> dict[str, object]:
         ({"colour": "blue"}, "colour"),
         ({"seed": None}, "seed"),
         ({"sampler": "tpz"}, "did you mean 'tpe'"),
-        ({"score": "naswt"}, "did you mean 'naswot'"),
+        ({"score": "naswt", "trials": 9}, "did you mean 'naswot'"),
         ({"space_text": "name: [\n"}, "tiny:"),
     ],
 )

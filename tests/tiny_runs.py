@@ -20,13 +20,28 @@ each_stage: {stride: 2, down: [{conv: {width: w_out, kernel: 2, stride: 2}}]}
 stages:
 - width: {range: [16, 96], step: 8}
   depth: {range: [1, 4]}
-  block: {choice: {basic: [basic], convnext: [{convnext: {kernel: {choice: [3, 5, 7]}}}]}}
+  block:
+    choice:
+      basic: [basic]
+      convnext: [{convnext: {kernel: {choice: [3, 5, 7]}, expansion: {range: [1.0, 4.0]}}}]
 - width: {range: [32, 192], step: 8}
   depth: {range: [1, 6]}
-  block: {choice: {mbconv: [{mbconv: {expansion: {range: [2, 4]}}}], cmt: [lpu, lmhsa, irffn]}}
+  block:
+    choice:
+      mbconv: [{mbconv: {expansion: {range: [2.0, 4.0]}}}]
+      cmt: [lpu, lmhsa, {irffn: {expansion: {range: [2.0, 4.0]}}}]
 head: [norm, {pool: global}, {linear: classes}]
 """
 BUDGET = 12e6
+#: three networks of one cost, and nothing for the fit to move
+FEW = """\
+name: few
+input: {resolution: 16}
+classes: 10
+stem: [{cna: {width: 16, kernel: 3, act: {choice: [relu, gelu, silu]}}}]
+head: [{pool: global}, {linear: classes}]
+"""
+FEW_FLOPS = 9 * 3 * 16 * 16**2 + 16 * 10
 
 
 def tiny_space(folder: Path) -> Path:
