@@ -50,7 +50,10 @@ class Bound:
         knobs = dict(self.constant)
         for knob, expression in self.computed:
             try:
-                knobs[knob] = evaluate(expression, scope)
+                value = evaluate(expression, scope)
+                if isinstance(value, bool):
+                    _check_bool(value, knob, self.layer, self.unit)
+                knobs[knob] = value
             except LawError as error:
                 raise error.under(knob) from None
         for knob, word in self.named:
@@ -190,12 +193,12 @@ def _bind_call(
             _within(knob, value, units, words, named)
             inner = value or None
         elif not isinstance(value, str):
-            constant[knob] = _constant(value, knob, unit)
+            constant[knob] = _constant(value, knob, layer, unit)
         elif knob in word_knobs:
             if value in named:
                 by_name.append((knob, value))
             else:
-                constant[knob] = _word(value, knob, unit, words)
+                constant[knob] = _word(value, knob, unit)
         elif value in words:
             # a word alone is passed on as it is, null included
             by_name.append((knob, value))
@@ -207,19 +210,33 @@ def _bind_call(
     return Bound(layer, unit, constant, tuple(computed), tuple(by_name), inner, takes_stride, fixed)
 
 
-def _constant(value: object, knob: str, unit: Unit | None) -> object:
-    if isinstance(value, tuple) and any(isinstance(item, str) for item in value):
+def _constant(value: object, knob: str, layer: type[Layer] | None, unit: Unit | None) -> object:
+    if isinstance(value, tuple) and any(isinstance(item, (str, bool)) for item in value):
         raise LawError(f"a pair holds numbers, but got {shown(value)}", (knob,))
-    if unit is not None:
-        try:
+    try:
+        if isinstance(value, bool):
+            _check_bool(value, knob, layer, unit)
+        if unit is not None:
             unit.knobs[knob].check(value)
-        except LawError as error:
-            raise error.under(knob) from None
+    except LawError as error:
+        raise error.under(knob) from None
     return value
 
 
-def _word(value: str, knob: str, unit: Unit | None, words: frozenset[str]) -> object:
-    # a knob such as {take: {token: token}} may also be a number by expression-free text
+def _check_bool(value: bool, knob: str, layer: type[Layer] | None, unit: Unit | None) -> None:
+    """To Python true is 1, and equal values are remembered as one; in a text it is no number."""
+    if layer is not None:
+        takes = layer.model_fields[knob].annotation is bool
+    else:
+        assert unit is not None
+        default, choices = unit.knobs[knob].default, unit.knobs[knob].choices or ()
+        takes = isinstance(default, bool) or any(isinstance(item, bool) for item in choices)
+    if not takes:
+        raise LawError(f"a number is needed, but got {shown(value)}")
+
+
+def _word(value: str, knob: str, unit: Unit | None) -> object:
+    """A word as written; a layer checks its own when it is made."""
     if unit is not None:
         choices = unit.knobs[knob].choices
         if choices is not None and value not in choices:

@@ -34,8 +34,8 @@ from archspec.plan import (
 from archspec.planning import plan_network
 from archspec.spec import NetworkSpec
 
-#: more than this is a mistake in the text; it is refused before anything is allocated
-MOST_LAYERS = 100_000
+#: more than this is a mistake in the text; it is refused before anything is allocated. The
+#: number of layers is bounded where the plan is made.
 MOST_NUMBERS = 20_000_000_000
 
 
@@ -210,12 +210,6 @@ def _features(plan: NetworkPlan) -> tuple[tuple[Shape, ...], tuple[Feature, ...]
 def _refuse_absurd(plan: NetworkPlan) -> None:
     """Raise SpecError before a network that cannot be meant is allocated."""
     whole = totals(plan)
-    if whole.layers > MOST_LAYERS:
-        raise SpecError(
-            f"a network may have {MOST_LAYERS:,} layers at most, but got {whole.layers:,}",
-            None,
-            plan.name,
-        )
     numbers = whole.params + sum(_buffers(part) for _, part in plan.parts())
     if numbers > MOST_NUMBERS:
         raise SpecError(

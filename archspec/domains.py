@@ -83,8 +83,12 @@ def _choice(raw: object, tie: str | None) -> Choice:
             item if isinstance(item, (str, int, float)) else str(number)
             for number, item in enumerate(raw)
         )
-        if len(set(map(str, tags))) < len(tags):
-            raise LawError(f"options must differ, but got {shown(raw)}", ("choice",))
+        # 1, 1.0 and true are equal, and so are the words that trials record for 8 and '8'
+        if len(set(tags)) < len(tags) or len(set(map(str, tags))) < len(tags):
+            raise LawError(
+                f"options must differ, but got {shown(raw)}; remove one of those that are equal",
+                ("choice",),
+            )
         return Choice(tags, tuple(raw), tie)
     raise LawError(
         f"choice holds 1 to {MOST_OPTIONS} options, as a list or as tags with values, but got "
@@ -104,7 +108,28 @@ def _range(kind: str, raw: object, step: object, tie: str | None) -> Range:
         raise LawError(f"step > 0 must hold, but got {shown(step)}", ("step",))
     if kind == "log_range" and (step is not None or low <= 0):
         raise LawError(f"log_range needs low > 0 and no step, but got {shown(raw)}", (kind,))
+    if step is not None:
+        _check_step(low, high, step)  # type: ignore[arg-type]
     return Range(low, high, step, kind == "log_range", tie)  # type: ignore[arg-type]
+
+
+def _check_step(low: Number, high: Number, step: Number) -> None:
+    given = f"(low={low}, high={high}, step={step})"
+    whole = isinstance(low, int) and isinstance(high, int)
+    if whole and isinstance(step, float):
+        raise LawError(
+            f"a range of whole numbers has a whole step, but got {given}; write "
+            f"[{float(low)}, {float(high)}] for fractions",
+            ("step",),
+        )
+    steps = (high - low) / step
+    if abs(steps - round(steps)) > 1e-6:
+        nearest = max(0, round(steps))
+        raise LawError(
+            f"step must divide high - low, but got {given}; the nearest high is "
+            f"{low + nearest * step:.12g}",
+            ("step",),
+        )
 
 
 def _is_number(value: object) -> bool:

@@ -242,7 +242,7 @@ class Expander:
 
     def _token_mix(self, node: TokenMix, shape: Shape, scope: dict[str, object]) -> Plan:
         turned = Shape(shape.positions, shape.channels, 1)
-        do, _ = self.sequence(node.do, turned, dict(scope))
+        do, _ = self.sequence(node.do, turned, {**scope, "tokens": shape.positions})
         if do.out != turned:
             raise LawError(
                 f"token_mix must end with the {shape.positions} tokens it began with, but got "

@@ -1,8 +1,9 @@
 """The budget met by construction: knobs are solved so that a network lands just under it.
 
 One solver serves search and scaling. First one common factor on the stage widths, bracketed on
-the cost law (cost never falls as the factor grows), then single-stage steps, until the largest
-budget is used to within 2%. Where the widths' room is too small, depth follows, then resolution.
+the cost law (FLOPs and parameters never fall as it grows), then single-stage steps, until the
+largest budget is used to within 2%. Where the widths' room is too small, depth follows, then
+resolution.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
 from archspec.cost import Totals, totals
-from archspec.errors import FitError
+from archspec.errors import FitError, SpecError
 from archspec.plan import NetworkPlan
 from archspec.planning import plan_network
 from archspec.quantities import Quantity, format_quantity
@@ -161,18 +162,28 @@ class _Solver:
             return self._measure(spec)
         low = min(lever.values[0] / _now(spec, lever) for lever in levers)
         high = max(lever.values[-1] / _now(spec, lever) for lever in levers)
-        below = self._measure(self._widths(spec, low))
+        below = self._near(spec, low, 1.01)
         if below.used > 1:
             return below
-        above = self._measure(self._widths(spec, high))
+        above = self._near(spec, high, 1 / 1.01)
         if above.used <= 1:
             return above
-        ends = self._bracket(lambda factor: self._widths(spec, factor), low, high, below, above)
+        ends = self._bracket(spec, low, high, below, above)
         return self._steps(ends, levers, "width")
+
+    def _near(self, spec: NetworkSpec, factor: float, stride: float) -> _Point:
+        """The point at a factor; where a law breaks there (heads that do not divide a width), at
+        the next factors that keep the laws."""
+        for attempt in range(MOST_STEPS):
+            try:
+                return self._measure(self._widths(spec, factor * stride**attempt))
+            except SpecError as error:
+                broken = error
+        raise broken
 
     def _bracket(
         self,
-        at: Callable[[float], NetworkSpec],
+        spec: NetworkSpec,
         low: float,
         high: float,
         below: _Point,
@@ -184,9 +195,10 @@ class _Solver:
             if below.used >= ENOUGH or b - a < 1e-4:
                 break
             # cost is near a power of the factor: interpolate in logarithms, off the ends
-            share = -math.log(below.used) / (math.log(above.used) - math.log(below.used))
+            used = max(below.used, 1e-9)
+            share = -math.log(used) / (math.log(above.used) - math.log(used))
             middle = a + (b - a) * min(max(share, 0.1), 0.9)
-            point = self._measure(at(math.exp(middle)))
+            point = self._near(spec, math.exp(middle), 1.01)
             if point.used <= 1:
                 a, below = middle, point
             else:
@@ -211,7 +223,10 @@ class _Solver:
                 if _moves(spec) in seen:
                     continue
                 seen.add(_moves(spec))
-                step = self._measure(spec)
+                try:
+                    step = self._measure(spec)
+                except SpecError:
+                    continue
                 best = _better(best, step)
                 heappush(nearest, (min(taken + 1, 2), _off(step), len(seen), step))
         return best

@@ -22,12 +22,14 @@ class MarkedDict(dict[str, Any]):
 class MarkedList(list[Any]):
     """A sequence with the place of itself and of each value (`marks`, as long as the list)."""
 
-    __slots__ = ("mark", "marks")
+    __slots__ = ("mark", "marks", "numbered")
 
     def __init__(self, mark: Mark) -> None:
         super().__init__()
         self.mark = mark
         self.marks: list[Mark] = []
+        #: what `paths` last saw here, and the number of each item among those of its name
+        self.numbered: tuple[list[Any], list[int]] | None = None
 
 
 def copy_tree(tree: Any) -> Any:
@@ -47,6 +49,15 @@ def copy_tree(tree: Any) -> Any:
     if isinstance(tree, list | tuple):
         return type(tree)(copy_tree(value) for value in tree)
     return tree
+
+
+def count_values(tree: Any) -> int:
+    """How many values a tree holds, itself included."""
+    if isinstance(tree, dict):
+        return 1 + sum(map(count_values, tree.values()))
+    if isinstance(tree, list | tuple):
+        return 1 + sum(map(count_values, tree))
+    return 1
 
 
 def find_mark(tree: Any, path: tuple[str | int, ...]) -> Mark | None:

@@ -1,7 +1,7 @@
 """What stands in a block: calls of layers and units, and the joins that combine them.
 
-`parse_nodes` reads the lists of the notation into these records, `dump_nodes` writes them back,
-and `bind` ties each name to its layer or unit and checks knobs and words, once a text.
+`parse_nodes` reads the lists of the notation into these records, `dump_nodes` writes them back;
+`binding` ties each name to its layer or unit and checks knobs and words, once a text.
 """
 
 from __future__ import annotations

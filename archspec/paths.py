@@ -7,17 +7,18 @@ is the same place as the keys of the tree: ("stages", 0, "block", 3, "lmhsa", "r
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from archspec.errors import LawError, Mark, did_you_mean
 from archspec.layers import LAYERS
-from archspec.marks import MarkedDict, copy_tree
-from archspec.strict import DOMAINS
+from archspec.marks import MarkedDict, MarkedList, copy_tree
+from archspec.strict import DOMAINS, shown
 
 Key = str | int
 KeyPath = tuple[Key, ...]
-_PART = re.compile(r"^(?:\*|\d+|[A-Za-z_][A-Za-z0-9_]*(?:#[1-9]\d*)?)$")
+_PART = re.compile(r"\*|[0-9]{1,6}|[A-Za-z_][A-Za-z0-9_]*(?:#[1-9][0-9]{0,5})?")
 #: lists whose items are not nodes
 _PLAIN_LISTS = ("stages", "blocks", "add", "concat", "mul", "merge")
 
@@ -26,10 +27,10 @@ def parse_path(text: str) -> KeyPath:
     """Parts of a path; `*` stands for every item."""
     parts: list[Key] = []
     for part in text.split("."):
-        if not _PART.match(part):
+        if not _PART.fullmatch(part):
             raise LawError(
                 f"a path is words and numbers joined by dots, such as stages.0.depth or "
-                f"stages.*.width, but got {text!r}"
+                f"stages.*.width, but got {shown(text)}"
             )
         parts.append(int(part) if part.isdigit() else part)
     return tuple(parts)
@@ -121,14 +122,23 @@ def _indexes(items: list[Any], part: Key, done: KeyPath) -> list[int]:
     return [same[number - 1]]
 
 
-def assign(tree: MarkedDict, path: KeyPath, value: Any, mark: Mark | None) -> None:
-    """Put a value at a key path, in place; bare nodes open up to hold their knob."""
+def assign(
+    tree: MarkedDict,
+    path: KeyPath,
+    value: Any,
+    mark: Mark | None,
+    copy: Callable[[Any], Any] = copy_tree,
+) -> None:
+    """Put a value at a key path, in place; bare nodes open up to hold their knob.
+
+    copy: how a stage gets its own of what each_stage gives it.
+    """
     here: Any = tree
     for depth, key in enumerate(path[:-1]):
         following = path[depth + 1]
         if isinstance(here, MarkedDict) and key not in here and _inherited(tree, path[:depth], key):
             each = tree["each_stage"]
-            put(here, key, copy_tree(each[key]), each.marks.get(key))
+            put(here, key, copy(each[key]), each.marks.get(key))
         if here is tree and key not in here:
             put(here, key, MarkedDict(tree.mark), None)
         child = here[key]
@@ -173,23 +183,39 @@ def show(path: KeyPath) -> str:
 
 def pretty(tree: Any, path: KeyPath) -> str:
     """A key path as the path that a person writes: nodes by name, not by number."""
-    shown: list[str] = []
+    words: list[str] = []
     here, skip = tree, False
     for depth, key in enumerate(path):
         if skip:
             skip = False
         elif isinstance(here, list) and isinstance(key, int) and _is_node(here, key, path, depth):
             name = item_name(here[key])
-            before = sum(item_name(item) == name for item in here[:key])
-            shown.append(f"{name}#{before + 1}" if before else str(name))
+            number = _numbers(here)[key]
+            words.append(f"{name}#{number}" if number > 1 else str(name))
             skip = name != "times" and depth + 1 < len(path) and path[depth + 1] == name
         else:
-            shown.append(str(key))
+            words.append(str(key))
         try:
             here = here[key]
         except (KeyError, IndexError, TypeError):
             here = None
-    return ".".join(shown)
+    return ".".join(words)
+
+
+def _numbers(items: list[Any]) -> list[int]:
+    """The number of each item among those of its name, from 1; remembered with the list."""
+    known = items.numbered if isinstance(items, MarkedList) else None
+    if known is not None and known[0] == items:
+        return known[1]
+    seen: Counter[str | None] = Counter()
+    numbers = []
+    for item in items:
+        name = item_name(item)
+        seen[name] += 1
+        numbers.append(seen[name])
+    if isinstance(items, MarkedList):
+        items.numbered = list(items), numbers
+    return numbers
 
 
 def _is_node(items: list[Any], index: int, path: KeyPath, depth: int) -> bool:

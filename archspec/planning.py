@@ -12,7 +12,7 @@ from archspec.resolve import placed
 from archspec.spec import NetworkSpec, Stage
 
 #: repeats are counts here, but a module holds every layer: more would exhaust its memory
-MOST_LAYERS = 200_000
+MOST_LAYERS = 100_000
 
 
 def plan_network(spec: NetworkSpec) -> NetworkPlan:
@@ -21,9 +21,8 @@ def plan_network(spec: NetworkSpec) -> NetworkPlan:
         plan = _plan(spec)
         layers = totals(plan).layers
         if layers > MOST_LAYERS:
-            raise LawError(
-                f"a network may have {MOST_LAYERS:,} layers at most, but got {layers:.3g}"
-            )
+            shown = f"{layers:,}" if layers < 10**9 else f"{layers:.3g}"
+            raise LawError(f"a network may have {MOST_LAYERS:,} layers at most, but got {shown}")
     except LawError as error:
         if spec.tree is None:
             raise SpecError(error.problem, None, ".".join(map(str, error.path))) from None

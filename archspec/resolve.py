@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from archspec.errors import LawError, Mark, SpecError, did_you_mean
-from archspec.load import parse_yaml, read_yaml
-from archspec.marks import MarkedDict, MarkedList, copy_tree, find_mark
+from archspec.load import MAX_NODES, parse_yaml, read_yaml
+from archspec.marks import MarkedDict, MarkedList, copy_tree, count_values, find_mark
 from archspec.paths import KeyPath, assign, find, parse_path, pretty, show
 from archspec.shipped import find_shipped, shipped_networks, shipped_spaces
 from archspec.strict import is_domain, shown
@@ -41,15 +41,42 @@ MOST_EXTENDS = 32
 def locate(source: str) -> Path:
     """The file of a SPEC as given on the command line: a path, or a shipped name."""
     path = Path(source)
-    if path.suffix in (".yaml", ".yml") or "/" in source or path.is_file():
+    if path.suffix in (".yaml", ".yml") or "/" in source or _is_file(path):
         return path
     found = find_shipped(source)
     if found is None:
         known = [*shipped_networks(), *shipped_spaces()]
         raise SpecError(
-            f"no file and no shipped spec is called {source!r}: {did_you_mean(source, known)}"
+            f"no file and no shipped spec is called {shown(source)}: {did_you_mean(source, known)}"
         )
     return found
+
+
+def _is_file(path: Path) -> bool:
+    """Whether this names a file; no file has a name that the system refuses."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+class _Copies:
+    """Trees copied for one text, counted, so that a small text cannot fill the memory."""
+
+    def __init__(self) -> None:
+        self.values = 0
+
+    def count(self, values: int) -> None:
+        self.values += values
+        if self.values > MAX_NODES:
+            raise LawError(
+                f"set and each_stage may write at most {MAX_NODES:,} values in all, but got "
+                f"{self.values:,}; put what repeats into a unit"
+            )
+
+    def copy(self, tree: Any) -> Any:
+        self.count(count_values(tree))
+        return copy_tree(tree)
 
 
 def resolve(path: Path, edits: Sequence[tuple[str, str]] = ()) -> MarkedDict:
@@ -57,18 +84,21 @@ def resolve(path: Path, edits: Sequence[tuple[str, str]] = ()) -> MarkedDict:
 
     edits: (path, YAML value) pairs, applied last, as `--set path=value` gives them.
     """
-    tree = _resolve(path, ())
+    copies = _Copies()
+    tree = _resolve(path, (), copies)
     for where, text in edits:
-        shown_as = f"--set {where}"
+        shown_as = f"--set {where if len(where) <= 100 else where[:97] + '...'}"
+        if len(f"{text}.".splitlines()) > 1:
+            raise SpecError(f"{shown_as}: a value is one line of YAML, but got {shown(text)}")
         value = parse_yaml(f"value: {text}", shown_as)["value"]
         try:
-            _set(tree, where, value, Mark(shown_as, 1, 1))
+            _set(tree, where, value, Mark(shown_as, 1, 1), copies)
         except LawError as error:
             raise SpecError(f"{shown_as}: {error.problem}") from None
-    return deal(tree)
+    return deal(tree, copies)
 
 
-def _resolve(path: Path, trail: tuple[Path, ...]) -> MarkedDict:
+def _resolve(path: Path, trail: tuple[Path, ...], copies: _Copies) -> MarkedDict:
     tree = read_yaml(path)
     _check_keys(tree)
     if "name" not in tree:
@@ -84,9 +114,9 @@ def _resolve(path: Path, trail: tuple[Path, ...]) -> MarkedDict:
             raise SpecError(f"extends goes in a circle: {names}", mark, "extends")
         if len(trail) >= MOST_EXTENDS:
             raise SpecError(f"extends may go {MOST_EXTENDS} texts deep at most", mark, "extends")
-        tree = _merge(_resolve(base_path, (*trail, real)), tree)
+        tree = _merge(_resolve(base_path, (*trail, real), copies), tree)
     if settings is not None:
-        _apply(tree, settings, place)
+        _apply(tree, settings, place, copies)
     return tree
 
 
@@ -114,17 +144,21 @@ def _parent(path: Path, parent: object, mark: Mark | None) -> Path:
             return found
         known = [*shipped_networks(), *shipped_spaces()]
         raise SpecError(
-            f"extends names no shipped spec, {parent!r}: {did_you_mean(parent, known)}; "
+            f"extends names no shipped spec, {shown(parent)}: {did_you_mean(parent, known)}; "
             "a path ends in .yaml",
             mark,
             "extends",
         )
     folder = path.resolve().parent
-    target = (folder / parent).resolve()
+    try:
+        target = (folder / parent).resolve()
+    except (OSError, ValueError, RuntimeError):  # a name that the system refuses, a link in a loop
+        target = folder / "none"
     if not target.is_relative_to(folder):
-        raise SpecError(f"extends stays inside its folder, but got {parent!r}", mark, "extends")
-    if not target.is_file():
-        raise SpecError(f"extends names no file, {parent!r} in {path.parent}", mark, "extends")
+        raise SpecError(f"extends stays inside its folder, but got {shown(parent)}", mark, "extends")
+    if not _is_file(target):
+        law = f"extends names no file, {shown(parent)} in {path.parent}; check its name"
+        raise SpecError(law, mark, "extends")
     return path.parent / parent
 
 
@@ -146,17 +180,17 @@ def _merge(base: MarkedDict, over: MarkedDict) -> MarkedDict:
     return base
 
 
-def _apply(tree: MarkedDict, settings: object, place: Mark | None) -> None:
+def _apply(tree: MarkedDict, settings: object, place: Mark | None, copies: _Copies) -> None:
     if not isinstance(settings, MarkedDict):
         raise SpecError(f"set is a mapping of path: value, but got {shown(settings)}", place, "set")
     for where, value in settings.items():
         try:
-            _set(tree, str(where), value, settings.marks.get(where))
+            _set(tree, str(where), value, settings.marks.get(where), copies)
         except LawError as error:
             raise SpecError(error.problem, settings.key_marks.get(where), f"set.{where}") from None
 
 
-def _set(tree: MarkedDict, where: str, value: Any, mark: Mark | None) -> None:
+def _set(tree: MarkedDict, where: str, value: Any, mark: Mark | None, copies: _Copies) -> None:
     path = parse_path(where)
     matches = find(tree, path)
     if "*" in path and path[-1] not in _NODE_LISTS and _deals(value):
@@ -167,10 +201,11 @@ def _set(tree: MarkedDict, where: str, value: Any, mark: Mark | None) -> None:
             )
         marks = getattr(value, "marks", [mark] * len(value))
         for match, item, place in zip(matches, value, marks, strict=True):
-            assign(tree, match, item, place)
+            copies.count(1)
+            assign(tree, match, item, place, copies.copy)
     else:
         for match in matches:
-            assign(tree, match, copy_tree(value), mark)
+            assign(tree, match, copies.copy(value), mark, copies.copy)
 
 
 def _deals(value: object) -> bool:
@@ -179,8 +214,9 @@ def _deals(value: object) -> bool:
     )
 
 
-def deal(tree: MarkedDict) -> MarkedDict:
+def deal(tree: MarkedDict, copies: _Copies | None = None) -> MarkedDict:
     """each_stage's keys given to every stage that does not state its own."""
+    copies = copies or _Copies()
     each = tree.pop("each_stage", None)
     if each is None:
         return tree
@@ -196,7 +232,10 @@ def deal(tree: MarkedDict) -> MarkedDict:
         for key, value in each.items():
             replaced = key in ("block", "blocks") and ("block" in stage or "blocks" in stage)
             if key not in stage and not replaced:
-                stage[key] = copy_tree(value)
+                try:
+                    stage[key] = copies.copy(value)
+                except LawError as error:
+                    raise SpecError(error.problem, mark, "each_stage") from None
                 stage.marks[key], stage.key_marks[key] = each.marks[key], each.key_marks[key]
     return tree
 

@@ -1,7 +1,7 @@
 """The spec: one network as written, checked.
 
 A NetworkSpec is frozen. `read_spec` makes one from a file or shipped name, `make_spec` from a
-tree, and `plan_spec` opens it to layers and shapes.
+tree, and `planning.plan_network` opens it to layers and shapes.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     PlainSerializer,
@@ -41,6 +42,10 @@ def _mapping(raw: object) -> object:
     return raw
 
 
+#: a memory is emptied at this size; a search fills it slowly
+MOST_REMEMBERED = 4_000
+
+
 class Memory:
     """What specs of one space share: node lists and units that were read and tied before.
 
@@ -48,9 +53,21 @@ class Memory:
     """
 
     def __init__(self) -> None:
+        self._under: dict[int, tuple[object, Memory]] = {}
         self.nodes: dict[int, tuple[object, NodeList]] = {}
         self.units: dict[int, tuple[object, dict[str, Unit]]] = {}
         self.parts: dict[tuple[int, str | None], tuple[object, Any]] = {}
+
+    def under(self, units: object) -> Memory:
+        """The memory of specs whose own units are these: nodes are tied to one set of units."""
+        if max(len(self._under), len(self.nodes), len(self.parts)) > MOST_REMEMBERED:
+            self.__init__()  # type: ignore[misc]
+        if not units:
+            return self
+        known = self._under.get(id(units))
+        if known is None:
+            known = self._under[id(units)] = (units, Memory())
+        return known[1]
 
 
 def _nodes(raw: object, info: ValidationInfo) -> NodeList:
@@ -185,11 +202,20 @@ class Stage(Strict):
         return 1 if self.depth is None else self.depth
 
 
+def _plain_name(name: str) -> str:
+    # names become file and folder names, comments and lines of tables
+    if not name.isprintable() or "/" in name or "\\" in name or name.startswith("."):
+        raise LawError(
+            f"a name has printable characters, no slash and no leading dot, but got {shown(name)}"
+        )
+    return name
+
+
 class NetworkSpec(Strict):
     """A whole network."""
 
     format: Literal[1] = FORMAT
-    name: Annotated[str, Field(min_length=1, max_length=200)]
+    name: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_plain_name)]
     doc: str = ""
     form: Literal["train", "merged"] = "train"
     input: Input = Input()
@@ -291,7 +317,8 @@ def make_spec(tree: Mapping[str, Any], memory: Memory | None = None) -> NetworkS
     memory: shared by the specs of one space, so that equal parts are read once.
     """
     try:
-        spec = NetworkSpec.model_validate(tree, context=memory)
+        context = None if memory is None else memory.under(tree.get("units"))
+        spec = NetworkSpec.model_validate(tree, context=context)
     except ValidationError as error:
         raise placed(law_of(error), tree) from None
     except LawError as error:

@@ -22,7 +22,7 @@ from archspec.cli.tables import Column, Table, numbers, print_table
 from archspec.cost import totals
 from archspec.errors import FitError, SpecError
 from archspec.fit import ENOUGH, used_share
-from search.run import LOWEST_TARGET
+from search.run import TARGETS
 from search.space import Space
 
 FLOPS = 4.5e9
@@ -60,7 +60,7 @@ def measure(specs: int, limits: dict[str, float], below: bool) -> tuple[list[str
     taken = 0.0
     for _ in range(specs):
         # even in the logarithm, as the search's own dimension
-        share = LOWEST_TARGET.low ** rng.random() if below else 1.0
+        share = TARGETS.low ** rng.random() if below else 1.0
         aim = {**limits, "flops": share * limits["flops"]}
         spec = space.spec(pick)
         started = time.process_time()

@@ -23,9 +23,9 @@ from archspec.cli.tables import Column, Table, numbers, print_table
 from archspec.cost import totals
 from archspec.errors import FitError, SpecError
 from search.proposals import SAMPLERS, Proposals, suggest
-from search.run import LOWEST_TARGET, TARGET
+from search.run import TARGETS
 from search.scores import Scorer
-from search.space import Space
+from search.space import TARGET, Space
 
 SPACE, CEILING, SCORE = "hybrid", 4.5e9, "depth+activations"
 JOINT = "tpe, multivariate and group"
@@ -66,7 +66,7 @@ def searched(sampler: str, seed: int, trials: int) -> list[Point]:
     while len(points) < trials:
         trial = proposals.ask()
         pick = suggest(trial)
-        share = pick(TARGET, LOWEST_TARGET)
+        share = pick(TARGET, TARGETS)
         try:
             fitted = space.onto_budget(space.spec(pick), {"flops": share * CEILING})
         except (FitError, SpecError):

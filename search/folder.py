@@ -165,10 +165,14 @@ class RunFolder:
             directions: list[Direction] = (
                 ["maximize"] if self.info.iso else ["maximize", "minimize"]
             )
+            from sqlalchemy import URL
+
+            # a path may hold what means something in an address, such as ? and #
+            file = URL.create("sqlite", database=str(self.path.resolve() / "study.db"))
             try:
                 self._studies[kind] = optuna.create_study(
                     study_name=kind,
-                    storage=f"sqlite:///{self.path.resolve() / 'study.db'}",
+                    storage=file.render_as_string(),
                     directions=directions,
                     load_if_exists=True,
                 )

@@ -22,12 +22,11 @@ from archspec.spec import NetworkSpec, read_spec
 from search.folder import KINDS, RunFolder, RunInfo
 from search.proposals import Proposals, suggest
 from search.scores import Scored, Scorer
-from search.space import Space
+from search.space import TARGET, Space
 from search.summary import stage_words
 
 #: by default candidates aim between this share of the ceiling and the ceiling
-LOWEST_TARGET = Range(0.25, 1.0, log=True)
-TARGET = "target"
+TARGETS = Range(0.25, 1.0, log=True)
 #: shipped networks are shown beside a search up to this multiple of its ceiling
 SHOWN_UP_TO = 1.25
 #: so many proposals for each scored trial, then the space is called exhausted
@@ -70,8 +69,10 @@ class Search:
         self.scorer = Scorer(
             self.info.score, self.info.data, self.info.batch, self.info.seed, self.info.device
         )
-        #: scores by architecture; one that was scored before is told, not scored again
+        #: scores by architecture: one that was scored before is told, not scored again
         self._known: dict[str, dict[str, Any]] = {}
+        #: (kind, architecture) of what a kind has had: a repeat within a kind does not count
+        self._had: set[tuple[str, str]] = set()
         self._best: dict[str, float] = {}
 
     def go(self) -> None:
@@ -82,7 +83,7 @@ class Search:
         with self.folder.locked():
             for kind in KINDS:
                 for trial in self.folder.trials(kind):
-                    self._remember(trial.user_attrs)
+                    self._remember(kind, trial.user_attrs)
                     if trial.user_attrs["state"] == "scored":
                         score = trial.user_attrs["score"]
                         self._best[kind] = max(score, self._best.get(kind, score))
@@ -116,7 +117,7 @@ class Search:
         pick = suggest(trial)
         first = next(iter(limits))
         if not self.info.iso:
-            share = pick(TARGET, LOWEST_TARGET)
+            share = pick(TARGET, TARGETS)
             limits = {**limits, first: share * limits[first]}
         record.attrs["target"] = limits[first]
         try:
@@ -134,14 +135,17 @@ class Search:
         named = fitted.spec.model_copy(
             update={"name": f"{self.info.space}_{kind}{trial.number}", "doc": ""}
         )
-        self._score(named, fitted.plan, record)
+        self._score(named, fitted.plan, record, kind)
         return record
 
-    def _score(self, spec: NetworkSpec, plan: NetworkPlan, record: _Record) -> None:
+    def _score(self, spec: NetworkSpec, plan: NetworkPlan, record: _Record, kind: str) -> None:
         record.attrs |= _facts(spec, plan)
-        known = self._known.get(record.attrs["key"])
+        key = record.attrs["key"]
+        known = self._known.get(key)
         if known is not None:
-            record.attrs |= {"state": "repeat", "score": known["score"], "parts": known["parts"]}
+            # what another kind scored counts here, so that neither depends on the other's order
+            state = "repeat" if (kind, key) in self._had else "scored"
+            record.attrs |= {"state": state, "score": known["score"], "parts": known["parts"]}
             record.values = self._values(record.attrs)
         else:
             try:
@@ -153,7 +157,7 @@ class Search:
                 record.attrs |= {"state": "scored", "score": scored.value, "parts": scored.parts}
                 record.attrs["seconds"] = {**record.attrs.get("seconds", {}), **scored.seconds}
                 record.values = self._values(record.attrs)
-        self._remember(record.attrs)
+        self._remember(kind, record.attrs)
 
     def _values(self, attrs: dict[str, Any]) -> tuple[float, ...]:
         """Objectives: the score, and by default the quantity of the first budget."""
@@ -161,9 +165,10 @@ class Search:
             return (attrs["score"],)
         return (attrs["score"], float(attrs[next(iter(self.info.limits))]))
 
-    def _remember(self, attrs: dict[str, Any]) -> None:
+    def _remember(self, kind: str, attrs: dict[str, Any]) -> None:
         if attrs.get("state") == "scored":
             self._known.setdefault(attrs["key"], attrs)
+            self._had.add((kind, attrs["key"]))
 
     # Shipped networks ----------------------------------------------------------------------------
 
@@ -175,9 +180,10 @@ class Search:
             if spec.name in finished:
                 continue
             record = _Record({"reason": None, "target": None})
-            self._score(spec, plan, record)
+            self._score(spec, plan, record, "shipped")
             record.attrs["name"] = spec.name
             if record.state == "repeat":
+                # the same architecture shipped under two names is shown twice
                 record.attrs["state"] = "scored"
             study.add_trial(_frozen(record))
             self._tell("shipped", number, record, number + 1, len(wanted))

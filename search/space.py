@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -12,12 +13,17 @@ from archspec.dump import dump_yaml
 from archspec.errors import LawError, SpecError
 from archspec.fit import Fitted, Lever, Room, fit
 from archspec.load import parse_yaml
+from archspec.planning import plan_network
 from archspec.resolve import locate, placed, resolve
 from archspec.spec import Memory, NetworkSpec, make_spec
 from archspec.template import Pick, Template
 
 #: widths round to the domain's step, or to this where it has none
 WIDTH_STEP = 8
+#: the parameter by which a search aims below its ceiling
+TARGET = "target"
+#: candidates tried before a text is called broken rather than unlucky
+TRIED = 16
 
 
 class Space:
@@ -31,11 +37,17 @@ class Space:
             self._template = Template(tree)
         except LawError as error:
             raise placed(error, tree) from None
+        if TARGET in self.parameters:
+            raise SpecError(
+                f"a search has a parameter {TARGET!r} of its own; tie under another name"
+            )
         if not self._template.has_domains:
             raise SpecError(
                 f"{name} has nothing to search: put a domain such as {{range: [1, 8]}} where a "
                 "value stands, or search the space `hybrid`"
             )
+        # what is wrong in the parts that are not searched is told here, not trial by trial
+        self.spec(_first)
 
     @classmethod
     def read(cls, source: str | Path, edits: tuple[tuple[str, str], ...] = ()) -> Space:
@@ -61,6 +73,18 @@ class Space:
     def spec(self, pick: Pick) -> NetworkSpec:
         """The network that these picks name, before any fit; the same picks, the same network."""
         return make_spec(self._template.fill(pick), self._memory)
+
+    def check(self) -> None:
+        """Raise SpecError where no candidate of the space can be planned, with its place."""
+        for number in range(TRIED):
+            rng = random.Random(number)
+            try:
+                plan_network(self.spec(lambda _, domain, rng=rng: _drawn(domain, rng)))  # type: ignore[misc]
+            except SpecError as error:
+                broken = error
+            else:
+                return
+        raise broken
 
     def onto_budget(self, spec: NetworkSpec, limits: Mapping[str, float]) -> Fitted:
         """A network of this space moved onto the budget, inside the domains.
@@ -97,8 +121,12 @@ class Space:
         return tuple(
             levers.lever()
             for name, levers in found.items()
-            if len(levers.stages) == self._template.places(name)
+            if len(levers.stages) == self._template.places(name) and levers.lever().values
         )
+
+
+def _first(_name: str, domain: Domain) -> Any:
+    return domain.tags[0] if isinstance(domain, Choice) else domain.low
 
 
 class _Levers(NamedTuple):
@@ -110,10 +138,22 @@ class _Levers(NamedTuple):
         return Lever(self.stages, _values(self.domain, self.step))
 
 
+def _drawn(domain: Domain, rng: random.Random) -> Any:
+    if isinstance(domain, Choice):
+        return rng.choice(domain.tags)
+    assert isinstance(domain, Range)
+    if not domain.whole:
+        return rng.uniform(domain.low, domain.high)
+    step = int(domain.step or 1)
+    return int(domain.low) + step * rng.randint(0, int(domain.high - domain.low) // step)
+
+
 def _values(domain: Domain, step: int) -> list[int]:
     """A domain's whole numbers, ascending; without a step of its own, multiples of `step`."""
     if isinstance(domain, Choice):
-        return sorted(int(value) for value in domain.values if isinstance(value, (int, float)))
+        if not all(type(value) is int for value in domain.values):
+            return []
+        return sorted(domain.values)
     assert isinstance(domain, Range)
     if domain.step is not None:
         return list(range(int(domain.low), int(domain.high) + 1, int(domain.step)))

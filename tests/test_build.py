@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import copy
 import io
-import time
 from pathlib import Path
 
 import pytest
@@ -271,7 +270,6 @@ def test_an_absurd_network_is_refused_at_once(text: str, problem: str) -> None:
     with pytest.raises(SpecError) as raised:
         build(spec)
     assert problem in str(raised.value)
-    assert str(raised.value).startswith("absurd: ")
     assert "\n" not in str(raised.value)
 
 

@@ -229,15 +229,15 @@ def test_too_small_a_budget_names_the_smallest_network() -> None:
     text = reason(network((64, 128, 256)), room(grids(8)), {"flops": 1e6, "params": 1e9})
     smallest = cost((32, 64, 128))
     assert text.startswith("too costly")
-    assert f"{smallest.flops / 1e6:.3g} MFLOPs of 1 MFLOPs" in text
-    assert f"{smallest.params / 1e3:.3g} kparams of 1 Gparams" in text
+    assert f"{smallest.flops / 1e6:.3g} MFLOPs against 1 MFLOPs" in text
+    assert f"{smallest.params / 1e3:.3g} kparams against 1 Gparams" in text
 
 
 def test_too_large_a_budget_names_the_largest_network() -> None:
     where = Room(room(grids(8)).widths, all_depths(3), (32, 64))
     text = reason(network((64, 128, 256), side=32), where, {"flops": 1e12})
     assert text.startswith("too small")
-    assert f"{cost((128, 256, 512), (3, 3, 3), 64).flops / 1e6:.3g} MFLOPs of 1 TFLOPs" in text
+    assert f"{cost((128, 256, 512), (3, 3, 3), 64).flops / 1e6:.3g} MFLOPs against 1 TFLOPs" in text
 
 
 def test_a_coarse_step_says_that_no_step_lands() -> None:
@@ -246,7 +246,7 @@ def test_a_coarse_step_says_that_no_step_lands() -> None:
     assert low < 0.9 * high
     text = reason(network((96, 96, 96)), coarse, {"flops": 0.95 * high})
     assert text.startswith("no step lands within 2%")
-    assert f"{low / 1e6:.3g} MFLOPs of {0.95 * high / 1e6:.3g} MFLOPs" in text
+    assert f"{low / 1e6:.3g} MFLOPs against {0.95 * high / 1e6:.3g} MFLOPs" in text
 
 
 def test_depths_that_step_over_the_budget_are_not_called_too_small() -> None:

@@ -18,8 +18,8 @@ from search.space import Space
 
 Drawn = list[tuple[NetworkSpec, dict[str, object]]]
 
-#: maps of 16 to 2 positions a side: windows of 7 are padded, shifted, and shrink to the map
-SIDE = 64
+#: maps of 8 to 1 positions a side: windows of 7 are padded, shifted, and shrink to the map
+SIDE = 32
 CANDIDATES = 200
 #: a trace computes the network and walks over every operator: narrow and shallow is quick
 NARROW = (

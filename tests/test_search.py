@@ -357,7 +357,7 @@ def test_shipped_networks_are_scored_by_name(tmp_path: Path) -> None:
 
 def test_the_same_seed_gives_the_same_search_and_another_one_another(tmp_path: Path) -> None:
     one, same, other = (
-        lasting(finished_run(tmp_path / name, seed=seed).frame())
+        lasting(finished_run(tmp_path / name, seed=seed, trials=8, random_trials=2).frame())
         for name, seed in (("one", 3), ("same", 3), ("other", 4))
     )
     pd.testing.assert_frame_equal(one, same)
@@ -401,6 +401,8 @@ WRONG: list[tuple[Sequence[str], str]] = [
     (("--budget", "12MFLOPs", "--out", "tiny.yaml/below"), "cannot be written"),
     (("--budget", "12MFLOPs", "--out", "/proc/nowhere"), "cannot be written"),
     (("--budget", "12MFLOPs", "--set", "stages.7.depth=1"), "stages.7"),
+    (("--budget", "12MFLOPs", "--set", "name=../../elsewhere"), "name"),
+    (("--budget", "12MFLOPs", "--set", "head=[pol]"), "did you mean 'pool'"),
     (("--budget", "12MFLOPs", "--set", "stages.0.depth={range: [4, 1]}"), "low <= high"),
 ]
 

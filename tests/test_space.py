@@ -320,6 +320,12 @@ def test_an_ill_written_domain_names_its_place(width: str, words: str) -> None:
     assert str(caught.value).startswith("s:6:")
 
 
+def test_a_fault_outside_the_domains_is_told_when_the_space_is_read() -> None:
+    with pytest.raises(SpecError, match="did you mean 'convnext'") as caught:
+        space("- {width: {range: [16, 32]}, block: [convnex]}\n")
+    assert str(caught.value).startswith("s:6:")
+
+
 def test_domains_tied_by_one_name_are_equal() -> None:
     with pytest.raises(SpecError, match="tied as 'w' must be equal"):
         space(

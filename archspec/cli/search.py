@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -72,6 +73,7 @@ def search(
 ) -> None:
     """Search a space under a budget; leaves a run folder with the best specs and a page."""
     from archspec.cli.specs import edit_of
+    from archspec.train.data import DIGITS
     from search.folder import RunFolder, RunInfo, now, versions_here
     from search.proposals import check_sampler
     from search.scores import DEFAULT, Scorer
@@ -79,8 +81,9 @@ def search(
 
     budgets = _budgets(budget or [])
     read = Space.read(space, tuple(edit_of(text) for text in edit or ()))
+    read.check()
     check_sampler(sampler)
-    if Path(data).exists():
+    if data != DIGITS and os.path.exists(data):
         # a run may be resumed from another folder
         data = str(Path(data).resolve())
     scorer = Scorer(score or DEFAULT, data, batch, seed, device)

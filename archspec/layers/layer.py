@@ -57,7 +57,7 @@ FREE = Cost()
 class Layer(BaseModel):
     """A primitive. Subclasses set `name` (the word in YAML) and may set `primary`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: ClassVar[str]
     #: the knob that a bare value sets: `{norm: layer}` is `{norm: {kind: layer}}`

@@ -27,19 +27,18 @@ def merged_state(model: nn.Module) -> dict[str, Tensor]:
 def one_convolution(join: Merge) -> tuple[Tensor, Tensor]:
     """Weight and bias of the convolution that equals the sum of the branches."""
     parts = [_parts(branch) for branch in join]
-    model = max(
-        (convolution for convolution, _ in parts if convolution is not None),
-        key=lambda convolution: convolution.weight[0, 0].numel(),
-    )
-    whole = torch.zeros_like(model.weight, dtype=torch.float64)
+    weights = [convolution.weight for convolution, _ in parts if convolution is not None]
+    # the kernel of the sum is the largest on each axis: [3, 1] and [1, 5] make [3, 5]
+    kernel = [max(weight.shape[axis] for weight in weights) for axis in (2, 3)]
+    whole = weights[0].new_zeros(*weights[0].shape[:2], *kernel, dtype=torch.float64)
     bias = torch.zeros(whole.shape[0], dtype=torch.float64, device=whole.device)
     for convolution, norm in parts:
         weight, shift = _folded(convolution, norm, whole)
         rows, columns = (whole.shape[axis] - weight.shape[axis] for axis in (2, 3))
-        # smaller kernels stand in the centre of the largest
+        # smaller kernels stand in the centre
         whole += F.pad(weight, (columns // 2, columns // 2, rows // 2, rows // 2))
         bias += shift
-    return whole.to(model.weight.dtype), bias.to(model.weight.dtype)
+    return whole.to(weights[0].dtype), bias.to(weights[0].dtype)
 
 
 def _parts(branch: nn.Module) -> tuple[nn.Conv2d | None, nn.BatchNorm2d | None]:
