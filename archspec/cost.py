@@ -72,7 +72,8 @@ def totals(plan: Plan | StagePlan | NetworkPlan) -> Totals:
     return known
 
 
-def _layer(plan: LayerPlan) -> Totals:
+def alone(plan: LayerPlan) -> Totals:
+    """What a layer costs without the nodes that stand inside it."""
     shape, out, inner = plan.shape, plan.out, plan.inner
     params, flops, activations, other, depth, shared = plan.layer.cost(
         shape, out, inner.out if inner is not None else None
@@ -83,20 +84,25 @@ def _layer(plan: LayerPlan) -> Totals:
         # queries, keys, values and both products are written and read once more
         kept = out.elements if plan.layer.project else 0
         moved += 2 * (activations - kept)
-    if inner is None:
-        return Totals(params, flops, activations, other, moved, depth, reach, stride, 1, shared)
-    before = totals(inner)
+    return Totals(params, flops, activations, other, moved, depth, reach, stride, 1, shared)
+
+
+def _layer(plan: LayerPlan) -> Totals:
+    own = alone(plan)
+    if plan.inner is None:
+        return own
+    before = totals(plan.inner)
     return Totals(
-        params + before.params,
-        flops + before.flops,
-        activations + before.activations,
-        other + before.other_flops,
-        moved + before.moved,
-        depth + before.depth,
-        reach,
-        stride,
+        own.params + before.params,
+        own.flops + before.flops,
+        own.activations + before.activations,
+        own.other_flops + before.other_flops,
+        own.moved + before.moved,
+        own.depth + before.depth,
+        own.reach,
+        own.stride,
         1 + before.layers,
-        shared | before.shared,
+        own.shared | before.shared,
     )
 
 
@@ -245,3 +251,59 @@ def leaves(plan: Plan | StagePlan, path: str = "") -> Iterator[tuple[str, int, L
                     yield inner_path, run.count * count, layer
                 index += 1
             index += (run.count - 1) * len(run.blocks)
+
+
+class View(NamedTuple):
+    """How far the end of a part sees back into the input, and the distance of its positions."""
+
+    reach: float = 0
+    stride: float = 1
+
+    def after(self, part: Totals, times: int = 1) -> View:
+        """The view behind a part that follows, or behind `times` of them."""
+        if not times:
+            return self
+        # a repeated part keeps its shape, so that its stride is 1
+        reach = times * part.reach * self.stride if part.reach else 0
+        return View(self.reach + reach, self.stride * part.stride)
+
+    @property
+    def receptive_field(self) -> int | None:
+        """Side of the receptive field in input positions; None is global."""
+        return Totals(reach=self.reach).receptive_field
+
+
+def views(plan: Plan | StagePlan, seen: View) -> Iterator[View]:
+    """The view behind each layer of `leaves`, in the same order, from the view before the plan.
+
+    Of repeats it is that of the last one; all of a token_mix sees what the whole of it does.
+    """
+    if isinstance(plan, LayerPlan):
+        if plan.inner is not None:
+            yield from views(plan.inner, seen)
+        yield seen.after(totals(plan))
+    elif isinstance(plan, SequencePlan):
+        for _, item in plan.items:
+            yield from views(item, seen)
+            seen = seen.after(totals(item))
+    elif isinstance(plan, TimesPlan):
+        yield from views(plan.body, seen.after(totals(plan.body), plan.count - 1))
+    elif isinstance(plan, ResidualPlan):
+        yield from views(plan.do, seen)
+        if plan.shortcut is not None:
+            yield from views(plan.shortcut, seen)
+    elif isinstance(plan, JoinPlan):
+        for branch in plan.branches:
+            yield from views(branch, seen)
+    elif isinstance(plan, TokenMixPlan):
+        whole = seen.after(totals(plan))
+        yield from (whole for _ in leaves(plan.do))
+    else:
+        yield from views(plan.down, seen)
+        seen = seen.after(totals(plan.down))
+        for run in plan.runs:
+            inside = _chain((1, totals(block)) for block in run.blocks)
+            seen = seen.after(inside, run.count - 1)
+            for block in run.blocks:
+                yield from views(block, seen)
+                seen = seen.after(totals(block))

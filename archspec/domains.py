@@ -122,12 +122,13 @@ def _check_step(low: Number, high: Number, step: Number) -> None:
             f"[{float(low)}, {float(high)}] for fractions",
             ("step",),
         )
-    steps = (high - low) / step
-    if abs(steps - round(steps)) > 1e-6:
-        nearest = max(0, round(steps))
+    steps, rest = divmod(high - low, step)
+    # tenths are not exact in binary
+    if min(rest, step - rest) > (0 if whole else 1e-6 * step):
+        high = low + (steps + (2 * rest >= step)) * step
         raise LawError(
             f"step must divide high - low, but got {given}; the nearest high is "
-            f"{low + nearest * step:.12g}",
+            f"{high if whole else round(high, 9)}",
             ("step",),
         )
 

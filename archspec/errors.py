@@ -97,8 +97,12 @@ def _cut(text: str, length: int) -> str:
 
 def _one_line(text: str) -> str:
     """What a text says, without its line breaks and control characters, and never a page."""
-    escaped = (sign if sign.isprintable() else repr(sign)[1:-1] for sign in _cut(text, 1_500))
-    return "".join(escaped)
+    return printable(_cut(text, 1_500))
+
+
+def printable(text: str) -> str:
+    """A text with its control characters written out, which a terminal would obey."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
 def did_you_mean(word: object, legal: Iterable[object]) -> str:

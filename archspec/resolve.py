@@ -150,14 +150,16 @@ def _parent(path: Path, parent: object, mark: Mark | None) -> Path:
             "extends",
         )
     folder = path.resolve().parent
+    law = f"extends names no file, {shown(parent)} in {path.parent}; check its name"
     try:
         target = (folder / parent).resolve()
     except (OSError, ValueError, RuntimeError):  # a name that the system refuses, a link in a loop
-        target = folder / "none"
+        raise SpecError(law, mark, "extends") from None
     if not target.is_relative_to(folder):
-        raise SpecError(f"extends stays inside its folder, but got {shown(parent)}", mark, "extends")
+        raise SpecError(
+            f"extends stays inside its folder, but got {shown(parent)}", mark, "extends"
+        )
     if not _is_file(target):
-        law = f"extends names no file, {shown(parent)} in {path.parent}; check its name"
         raise SpecError(law, mark, "extends")
     return path.parent / parent
 

@@ -22,6 +22,7 @@ from collections.abc import Callable
 from statistics import median
 from typing import Any
 
+from archspec.cli.main import collect_seldom
 from archspec.cli.tables import Column, Table, numbers, print_table
 from archspec.cost import totals
 from archspec.domains import Choice, Domain
@@ -66,6 +67,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.way is not None:
+        collect_seldom()  # as the command line does
         print(json.dumps(WAYS[asked.way](asked.specs, asked.traced, asked.seed)))
         return
     values: dict[str, list[float]] = {name: [] for name in DIGITS}

@@ -5,6 +5,7 @@ import os
 import pty
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,10 @@ def test_the_version_is_told() -> None:
         (["show", "resnet50", "--set", "stages.9.depth=2"], ["--set stages.9.depth", "4 items"]),
         (["show", "resnet50", "--set", "stem=["], ["--set stem", "not YAML"]),
         (["show", "resnet5"], ["'resnet5'", "did you mean 'resnet50'"]),
+        (["show", "x" * 300], ["no shipped spec", "xxx"]),
+        (["show", "x\0"], ["no shipped spec", "x\\x00"]),
+        (["show", "resnet50", "--set", f"stages.{'1' * 5000}=1"], ["words and numbers"]),
+        (["show", "resnet50", "--set", "stages.0.depth=3\nfoo: 1"], ["one line of YAML"]),
         (["show", "hybrid"], ["a domain stands where a value is needed"]),
         (["cost", "resnet50", "nothing"], ["'nothing'"]),
         (["diff", "resnet50"], ["Missing argument 'B'"]),
@@ -215,6 +220,15 @@ def test_check_tries_every_option_of_a_space(tmp_path: Path) -> None:
     assert [any(word in line for line in lines) for word in ("wdth", "nrm", "20000")] == [True] * 3
 
 
+def test_check_of_many_domains_takes_time_in_proportion(tmp_path: Path) -> None:
+    path = tmp_path / "wide.yaml"
+    nodes = ["{conv: {width: {choice: [8, 16]}}}"] * 6_000
+    path.write_text(f"stem: [{', '.join(nodes)}]", encoding="utf-8")
+    start = time.monotonic()
+    assert "6000 parameters" in run("check", str(path)).stdout
+    assert time.monotonic() - start < 10  # counting siblings anew for each took longer
+
+
 def test_check_points_into_a_file_of_units(tmp_path: Path) -> None:
     path = tmp_path / "units.yaml"
     path.write_text("u:\n  body: [{convnext: {kernal: 3}}]\n", encoding="utf-8")
@@ -232,10 +246,11 @@ def test_show_tells_parts_and_totals() -> None:
     lines = result.stdout.splitlines()
     assert lines[0] == "resnet50: input 3x224x224"
     words = [line.split() for line in lines]
-    assert ["path", "what", "output", "params", "FLOPs", "activations"] in words
+    titles = ["path", "what", "output", "params", "FLOPs", "activations"]
+    assert [*titles, "depth", "traffic", "field"] in words
     assert "stages.2  6 x bottleneck" in result.stdout
     total = next(line for line in words if line[0] == "total")
-    assert total == ["total", "1000x1x1", "25.6M", "4.09G", "11.1M"]
+    assert total == ["total", "1000x1x1", "25.6M", "4.09G", "11.1M", "50", "426", "MB", "427"]
     assert "receptive field 427, depth 50, memory traffic 426 MB" in result.stdout
     assert "FLOPs are multiply-adds" in result.stdout
 
@@ -250,7 +265,7 @@ def test_show_json_sums_up() -> None:
     rows = run_json("show", "cmt_s")
     names = ["stem", "stages.0", "stages.1", "stages.2", "stages.3", "head", "total"]
     assert [row["name"] for row in rows] == names
-    for key in ("params", "flops", "activations"):
+    for key in ("params", "flops", "activations", "depth", "traffic"):
         assert all(type(row[key]) is int for row in rows)
         assert sum(row[key] for row in rows[:-1]) == rows[-1][key]
     assert rows[-1]["params"] == 26_256_160
@@ -263,6 +278,26 @@ def test_layers_sum_up(name: str) -> None:
     rows, sums = run_json("show", name, "--layers"), totals(plan_network(read_spec(name)))
     for key in ("params", "flops", "activations"):
         assert sum(row[key] for row in rows) == getattr(sums, key)
+
+
+@pytest.mark.parametrize("name", ["resnet50", "replknet_31b", "efficientnet_b0"])
+def test_each_layer_and_part_tells_how_much_it_sees(name: str) -> None:
+    layers, parts = run_json("show", name, "--layers"), run_json("show", name)
+    for part in parts[:-1]:
+        inside = [row for row in layers if row["name"].startswith(f"{part['name']}.")]
+        fields = [row["receptive_field"] for row in inside]
+        widest = "global" if "global" in fields else max(fields)
+        assert part["receptive_field"] == widest
+        assert all(row["traffic"] > 0 for row in inside)
+    assert parts[-2]["receptive_field"] == parts[-1]["receptive_field"]
+    # the stem of resnet50: a convolution of 7, then pooling of 3 at stride 2
+    if name == "resnet50":
+        assert [row["receptive_field"] for row in layers[:4]] == [7, 7, 7, 11]
+
+
+def test_doc_cannot_steer_the_terminal(small: Path) -> None:
+    small.write_text(SMALL + 'doc: "a\\e[31mb"\n', encoding="utf-8")
+    assert "a\\x1b[31mb" in run("show", str(small)).stdout
 
 
 def test_layers_tell_repeats_and_knobs() -> None:

@@ -238,6 +238,32 @@ WRONG: dict[str, tuple[str, str, list[str]]] = {
     "low above high": (stage("[]", ", depth: {range: [3, 1]}"), "3:47", ["low <= high", "low=3"]),
     "range of one": (stage("[]", ", depth: {range: [3]}"), "3:47", ["[low, high]"]),
     "range of words": (stage("[]", ", depth: {range: [a, b]}"), "3:47", ["[low, high]"]),
+    "step that misses the high end": (
+        stage("[]", ", depth: {range: [1, 8], step: 2}"),
+        "3:61",
+        ["stages.0.depth.step", "step must divide", "step=2", "nearest high is 9"],
+    ),
+    "step of tenths": (
+        stage("[]", ", depth: {range: [0.1, 0.78], step: 0.1}"),
+        "3:66",
+        ["step must divide", "nearest high is 0.8"],
+    ),
+    "half a step of whole numbers": (
+        stage("[]", ", depth: {range: [1, 4], step: 0.5}"),
+        "3:61",
+        ["a whole step", "step=0.5", "[1.0, 4.0]"],
+    ),
+    "options that are equal": (
+        stage("[]", ", depth: {choice: [1, true]}"),
+        "3:48",
+        ["options must differ", "[1, true]"],
+    ),
+    "each_stage that grows": (
+        BASE + f"each_stage: {{block: [{', '.join(['act'] * 1000)}]}}\n"
+        f"stages: [{', '.join(['{width: 8}'] * 1000)}]",
+        "2:13",
+        ["each_stage", "at most 100,000 values", "unit"],
+    ),
     "step of nothing": (stage("[]", ", depth: {range: [1, 3], step: 0}"), "3:61", ["step > 0"]),
     "log from zero": (stage("[]", ", depth: {log_range: [0, 3]}"), "3:51", ["low > 0"]),
     "choice of nothing": (stage("[]", ", depth: {choice: []}"), "3:48", ["1 to 1000 options"]),
@@ -415,6 +441,14 @@ SET = "extends: resnet50\nset: "
         ("extends: sub/../../x.yaml", "1:10", ["stays inside its folder"]),
         ("extends: resnet5", "1:10", ["no shipped spec", "did you mean 'resnet50'"]),
         ("extends: none.yaml", "1:10", ["no file", "none.yaml"]),
+        (f"extends: {'x' * 300}.yaml", "1:10", ["names no file", "xxx"]),
+        ('extends: "a\\0.yaml"', "1:10", ["names no file", "a\\x00.yaml"]),
+        (f"set: {{stages.{'1' * 50}.depth: 3}}", "1:7", ["words and numbers"]),
+        (
+            f"stages: [{'{}, ' * 1000}]\nset: {{stages.*.block: [{'act, ' * 1000}]}}",
+            "2:7",
+            ["at most 100,000 values", "got 100,100"],
+        ),
         ("extends: [resnet50]", "1:10", ["a shipped name or a path"]),
         ("extends: child.yaml", "", ["child.yaml:1:7", "stem", "list of nodes"]),
         (SET + "[a]", "2:6", ["path: value", "['a']"]),

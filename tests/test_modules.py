@@ -163,6 +163,7 @@ units: {pair: {body: [{conv: {kernel: 5, groups: 3, bias: true}}, norm]}}
 stem:
 - merge: [[pair], [{conv: {kernel: [3, 1], groups: 3}}, {norm: {affine: false}}], [norm], []]
 - merge: [[{dwconv: 7}, norm], [{dwconv: 3}]]
+- merge: [[{dwconv: [3, 1]}, norm], [{dwconv: [1, 5]}], []]
 - merge:
   - [{conv: {width: 4, kernel: 3, stride: 2}}]
   - [{conv: {width: 4, stride: 2, bias: true}}, norm]

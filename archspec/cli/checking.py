@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -66,20 +67,19 @@ def _template(tree: Any) -> Template:
 def _check_space(tree: Any, template: Template) -> tuple[str, list[ArchspecError]]:
     """Every option of every choice, and both ends of every range, planned at least once."""
     parameters = template.parameters()
-    missing = {(name, tag) for name, domain in parameters.items() for tag in _options(domain)}
+    missing = _Missing(parameters)
     errors: dict[str, ArchspecError] = {}
     rounds = _Rounds(template)
     for _ in range(MOST_ROUNDS):
-        before = set(missing)
-        found = rounds.plan(lambda name, domain: _pick(name, domain, missing))
-        fresh = before - missing
+        fresh = missing.fresh = []
+        found = rounds.plan(missing.pick)
         if found:
             # one error hides the others of its round: what is new is tried one by one
             failed, taken = found[0], rounds.taken
             found = [error for option in fresh for error in rounds.alone(option, taken)]
             found = found or [failed]
         errors |= {str(error): error for error in found}
-        if not missing or not fresh or len(errors) >= MOST_TOLD:
+        if not missing.left or not fresh or len(errors) >= MOST_TOLD:
             break
     plural = "" if len(parameters) == 1 else "s"
     what = f"space {tree['name']} with {len(parameters)} parameter{plural}"
@@ -126,15 +126,38 @@ def _options(domain: Domain) -> tuple[Any, ...]:
     return domain.tags if isinstance(domain, Choice) else (domain.low, domain.high)
 
 
-def _pick(name: str, domain: Domain, missing: set[tuple[str, Any]]) -> Any:
-    """An option that was not taken yet, else one that holds such an option, else the first."""
-    options = _options(domain)
-    for option in options:
-        if (name, option) in missing:
-            missing.discard((name, option))
+class _Missing:
+    """Options that no network has had yet; `fresh` are those that were picked just now."""
+
+    def __init__(self, parameters: Mapping[str, Domain]) -> None:
+        #: options still to come by name, in order of the text, the next one last
+        self.options = {name: [*_options(domain)][::-1] for name, domain in parameters.items()}
+        self.left = sum(map(len, self.options.values()))
+        self.fresh: list[tuple[str, Any]] = []
+        #: options still to come inside of each option, and of each name
+        self.inside: Counter[str] = Counter()
+        for name, options in self.options.items():
+            for holder in _holders(name):
+                self.inside[holder] += len(options)
+
+    def pick(self, name: str, domain: Domain) -> Any:
+        """An option that was not taken yet, else one that holds such an option, else the first."""
+        options = _options(domain)
+        if self.options[name]:
+            option = self.options[name].pop()
+            self.fresh.append((name, option))
+            self.left -= 1
+            for holder in _holders(name):
+                self.inside[holder] -= 1
             return option
-    for option in options:
-        prefix = f"{name}={option}"
-        if any(other == prefix or other.startswith(prefix + ".") for other, _ in missing):
-            return option
-    return options[0]
+        if self.inside[name]:
+            for option in options:
+                if self.inside[f"{name}={option}"]:
+                    return option
+        return options[0]
+
+
+def _holders(name: str) -> list[str]:
+    """Names and options that a parameter may stand in: of `a=b.c`, `a` and `a=b`."""
+    ends = [place for place, sign in enumerate(name) if sign in "=."]
+    return [name[:end] for end in ends] + ([name] if "=" in name else [])

@@ -18,7 +18,7 @@ from archspec.cli.tables import (
     print_json,
     print_table,
 )
-from archspec.errors import SpecError
+from archspec.errors import SpecError, printable
 
 if TYPE_CHECKING:
     from archspec.cost import Totals
@@ -83,30 +83,39 @@ def show(
     parts, cost = parts_of(network, plan), totals(plan)
     if as_json:
         rows: list[dict[str, Any]] = [
-            {"name": part.path, "what": part.what, "output": list(part.out), **_counts(part.totals)}
+            {
+                "name": part.path,
+                "what": part.what,
+                "output": list(part.out),
+                **_whole(part.totals, part.receptive_field),
+            }
             for part in parts
         ]
-        total = {"name": "total", "what": network.name, "output": list(plan.out), **_whole(cost)}
+        total = {"name": "total", "what": network.name, "output": list(plan.out)}
+        total |= _whole(cost, cost.receptive_field)
         print_json([*rows, total])
         return
     form = "" if network.form == "train" else f", form {network.form}"
     print(f"{network.name}: input {plan.shape}{form}")
     if network.doc:
-        print(" ".join(network.doc.split()))
+        print(printable(" ".join(network.doc.split())))
     print_table(
         Table(
             [
                 Column("path"),
                 Column("what"),
-                *numbers("output", "params", "FLOPs", "activations"),
+                *numbers("output", "params", "FLOPs", "activations", "depth", "traffic", "field"),
             ],
-            [(part.path, part.what, str(part.out), *_count_texts(part.totals)) for part in parts]
-            + [("total", "", str(plan.out), *_count_texts(cost))],
+            [
+                (part.path, part.what, str(part.out), *_texts(part.totals, part.receptive_field))
+                for part in parts
+            ]
+            + [("total", "", str(plan.out), *_texts(cost, cost.receptive_field))],
             sums=1,
         )
     )
     print(
-        f"receptive field {_field(cost)}, depth {cost.depth}, memory traffic "
+        f"receptive field {_field(cost.receptive_field)}, depth {cost.depth}, memory traffic "
         f"{bytes_text(cost.traffic)} at 4 bytes a number"
     )
     print(FLOPS_NOTE)
@@ -127,6 +136,9 @@ def _show_layers(plan: NetworkPlan, as_json: bool) -> None:
                     "params": leaf.params,
                     "flops": leaf.flops,
                     "activations": leaf.activations,
+                    "depth": leaf.depth,
+                    "traffic": leaf.traffic,
+                    "receptive_field": _field_row(leaf.receptive_field),
                 }
                 for leaf in leaves
             ]
@@ -136,7 +148,7 @@ def _show_layers(plan: NetworkPlan, as_json: bool) -> None:
         Column("path"),
         Column("times", number=True),
         Column("what"),
-        *numbers("output", "params", "FLOPs"),
+        *numbers("output", "params", "FLOPs", "activations"),
     ]
     rows = [
         (
@@ -144,7 +156,7 @@ def _show_layers(plan: NetworkPlan, as_json: bool) -> None:
             f"x{leaf.times}",
             leaf.what,
             str(leaf.out),
-            *counts_text(leaf.params, leaf.flops),
+            *counts_text(leaf.params, leaf.flops, leaf.activations),
         )
         for leaf in leaves
     ]
@@ -172,14 +184,8 @@ def cost(
     for source in specs:
         network, plan = _planned(source, settings)
         sums = totals(plan)
-        row = {"name": network.name, **_whole(sums)}
-        text = (
-            network.name,
-            *_count_texts(sums),
-            str(sums.depth),
-            bytes_text(sums.traffic),
-            _field(sums),
-        )
+        row = {"name": network.name, **_whole(sums, sums.receptive_field)}
+        text = (network.name, *_texts(sums, sums.receptive_field))
         if fvcore:
             differ += _disagreements(network, plan)
             row["fvcore_total"] = sums.fvcore_total
@@ -207,7 +213,7 @@ def _disagreements(network: NetworkSpec, plan: NetworkPlan) -> list[str]:
     from archspec.cost import totals
     from archspec.referee import referee
 
-    ours, theirs = totals(plan), referee(build(network), plan.shape)
+    ours, theirs = totals(plan), referee(build(network, plan), plan.shape)
     return [
         f"{network.name}: fvcore must count the same {what}, but got (ours={mine:,}, "
         f"fvcore={other:,})"
@@ -344,18 +350,23 @@ def _counts(sums: Totals) -> dict[str, Any]:
     return {"params": sums.params, "flops": sums.flops, "activations": sums.activations}
 
 
-def _whole(sums: Totals) -> dict[str, Any]:
+def _whole(sums: Totals, field: int | None) -> dict[str, Any]:
     return {
         **_counts(sums),
         "depth": sums.depth,
         "traffic": sums.traffic,
-        "receptive_field": "global" if sums.receptive_field is None else sums.receptive_field,
+        "receptive_field": _field_row(field),
     }
 
 
-def _count_texts(sums: Totals) -> list[str]:
-    return counts_text(sums.params, sums.flops, sums.activations)
+def _texts(sums: Totals, field: int | None) -> list[str]:
+    counts = counts_text(sums.params, sums.flops, sums.activations)
+    return [*counts, str(sums.depth), bytes_text(sums.traffic), _field(field)]
 
 
-def _field(sums: Totals) -> str:
-    return "global" if sums.receptive_field is None else str(sums.receptive_field)
+def _field(field: int | None) -> str:
+    return str(_field_row(field))
+
+
+def _field_row(field: int | None) -> int | str:
+    return "global" if field is None else field

@@ -5,30 +5,45 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from archspec.cost import Totals, leaves, totals
+from archspec.cost import BYTES, Totals, View, alone, leaves, totals, views
 from archspec.layers import Layer, Shape
 from archspec.nodes import Node, Times, node_name
-from archspec.plan import LayerPlan, NetworkPlan
+from archspec.plan import LayerPlan, NetworkPlan, SequencePlan, StagePlan
 from archspec.spec import NetworkSpec, Stage
 
 
 class Part(NamedTuple):
-    """Stem, a stage, or head: its path, what it is, what leaves it, and its cost."""
+    """Stem, a stage, or head: its path, what it is, what leaves it, its cost, and how much of the
+    input its end sees (None is all of it)."""
 
     path: str
     what: str
     out: Shape
     totals: Totals
+    receptive_field: int | None
 
 
 def parts_of(spec: NetworkSpec, plan: NetworkPlan) -> list[Part]:
     """The parts of a network in order; those without any layer are left out."""
     whats = [nodes_text(spec.stem), *map(stage_text, spec.stages), nodes_text(spec.head)]
     return [
-        Part(path, what, part.out, totals(part))
-        for (path, part), what in zip(plan.parts(), whats, strict=True)
+        Part(path, what, part.out, totals(part), _after(path, part, seen).receptive_field)
+        for (path, part, seen), what in zip(_seen(plan), whats, strict=True)
         if what
     ]
+
+
+def _seen(plan: NetworkPlan) -> Iterator[tuple[str, SequencePlan | StagePlan, View]]:
+    """The parts of a network, each with the view before it."""
+    seen = View()
+    for path, part in plan.parts():
+        yield path, part, seen
+        seen = _after(path, part, seen)
+
+
+def _after(path: str, part: SequencePlan | StagePlan, seen: View) -> View:
+    # a head sees everything by design: the receptive field is the last stage's
+    return seen if path == "head" else seen.after(totals(part))
 
 
 def stage_text(stage: Stage) -> str:
@@ -65,20 +80,36 @@ class Leaf(NamedTuple):
     params: int
     flops: int
     activations: int
+    depth: int
+    traffic: int
+    receptive_field: int | None
 
 
 def leaves_of(plan: NetworkPlan) -> Iterator[Leaf]:
     """Every layer in order; parameters that a stage's layers share follow the stage."""
-    for path, part in plan.parts():
+    for path, part, before in _seen(plan):
         shared: dict[str, tuple[int, Shape]] = {}
-        for inside, times, leaf in leaves(part, path):
-            inner = None if leaf.inner is None else leaf.inner.out
-            cost = leaf.layer.cost(leaf.shape, leaf.out, inner)
-            sums = (times * count for count in (cost.params, cost.flops, cost.activations))
-            yield Leaf(inside, times, layer_text(leaf), leaf.out, *sums)
+        after = _after(path, part, before)
+        for (inside, times, leaf), view in zip(
+            leaves(part, path), views(part, before), strict=True
+        ):
+            cost = alone(leaf)
+            yield Leaf(
+                inside,
+                times,
+                layer_text(leaf),
+                leaf.out,
+                times * cost.params,
+                times * cost.flops,
+                times * cost.activations,
+                times * cost.depth,
+                times * cost.traffic,
+                (after if path == "head" else view).receptive_field,
+            )
             shared |= {name: (count, leaf.out) for name, count in cost.shared}
         for name, (count, out) in shared.items():
-            yield Leaf(f"{path}.{name}", 1, "shared by the stage", out, count, 0, 0)
+            what, field = "shared by the stage", after.receptive_field
+            yield Leaf(f"{path}.{name}", 1, what, out, count, 0, 0, 0, BYTES * count, field)
 
 
 def layer_text(leaf: LayerPlan) -> str:
