@@ -147,7 +147,7 @@ class Expander:
             if bound.fixed:
                 bound.made[self._context] = known
         layer, plans = known
-        if isinstance(layer, Pool) and layer.is_nothing:
+        if layer.name == "pool" and isinstance(layer, Pool) and layer.is_nothing:
             return None
         if bound.inner is not None:
             try:

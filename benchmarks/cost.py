@@ -1,6 +1,6 @@
 """How many random candidates of the hybrid space are costed a second, validation included.
 
-    python benchmarks/cost.py [--specs 3000] [--repeats 3] [--traced 10]
+    python benchmarks/cost.py [--specs 10000] [--repeats 3] [--traced 10]
 
 Counted: tree to NetworkSpec to plan to totals. Each way of doing it runs in fresh processes of one
 thread, with random candidates of its own and nothing warmed up, and is timed by the CPU, so that a
@@ -60,7 +60,7 @@ DIGITS = {SHARED: 0, LATER: 0, FILLED: 0, ALONE: 0, TEXT: 2, BUILT: 0, TRACED: 0
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--specs", type=int, default=3000, help="candidates a process")
+    parser.add_argument("--specs", type=int, default=10000, help="candidates a process")
     parser.add_argument("--repeats", type=int, default=3, help="fresh processes of each kind")
     parser.add_argument("--traced", type=int, default=10, help="candidates given to fvcore")
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
