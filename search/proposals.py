@@ -33,7 +33,7 @@ class OrderedNSGAII(NSGAIISampler):
 
 SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
     # one parameter at a time: conditional ones need no padding, and with some 50 parameters and
-    # 50 trials it found better fronts than the joint model (benchmarks/README.md)
+    # 50 trials its fronts were no worse than the joint model's (benchmarks/README.md)
     "tpe": lambda seed: TPESampler(seed=seed),
     "nsga2": lambda seed: OrderedNSGAII(seed=seed, population_size=20),
     "gp": lambda seed: GPSampler(seed=seed, warn_independent_sampling=False),
