@@ -338,3 +338,64 @@ def test_ranges_keep_their_kind() -> None:
     assert space("- {width: {log_range: [16, 64]}, block: [convnext]}\n").parameters == {
         "stages.0.width": Range(16, 64, None, log=True)
     }
+
+
+def chosen(values: Mapping[str, object]) -> Pick:
+    return lambda name, _domain: values[name]
+
+
+def test_a_spec_keeps_its_meaning_when_another_of_its_space_is_made() -> None:
+    text = """
+    name: s
+    input: {resolution: 16}
+    units: {u: {knobs: {k: {choice: [3, 7]}}, body: [{dwconv: {kernel: k}}]}}
+    stem: [{conv: 16}]
+    stages: [{width: 16, block: [u]}]
+    """
+    space = Space.parse(textwrap.dedent(text), "s")
+    (name,) = space.parameters
+    small, large = space.spec(chosen({name: 3})), space.spec(chosen({name: 7}))
+    params = [totals(plan_network(spec)).params for spec in (small, large)]
+    assert params == [3 * 16 + 9 * 16, 3 * 16 + 49 * 16]
+
+
+def test_widths_that_break_a_law_are_stepped_over() -> None:
+    text = """
+    name: s
+    input: {resolution: 64}
+    stem: [{conv: {width: 48, kernel: 4, stride: 4}}]
+    stages:
+    - width: {range: [48, 480], step: 8}
+      stride: 2
+      depth: 2
+      down: [{conv: {width: w_out, kernel: 2, stride: 2}}]
+      block: [{mhsa: {heads: 3}}]
+    """
+    space = Space.parse(textwrap.dedent(text), "s")
+    drawn = space.spec(chosen({"stages.0.width": 48}))
+    wanted = totals(plan_network(space.spec(chosen({"stages.0.width": 360})))).params
+    fitted = space.onto_budget(drawn, {"params": 1.005 * wanted})
+    assert fitted.spec.stages[0].width == 360
+
+
+def test_a_tie_cannot_take_the_name_of_the_searchs_own_parameter() -> None:
+    text = "name: s\nstem: [{conv: {width: {choice: [8, 16], tie: target}}}]"
+    with pytest.raises(SpecError, match="under another name"):
+        Space.parse(text, "s")
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "'a\\nb'", '"a\\e[31m"', ".x"])
+def test_a_name_is_plain(name: str) -> None:
+    with pytest.raises(SpecError):
+        parse_spec(f"name: {name}\nstem: [norm]")
+
+
+def test_true_is_no_number_whatever_was_read_before() -> None:
+    good = "name: s\nstem: [{conv: {width: 8, kernel: 1}}]"
+    plan_network(parse_spec(good))
+    for bad in (
+        good.replace("kernel: 1", "kernel: true"),
+        good.replace("kernel: 1", "kernel: [true, 1]"),
+    ):
+        with pytest.raises(SpecError, match="number"):
+            parse_spec(bad)
