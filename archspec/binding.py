@@ -187,6 +187,7 @@ def _bind_call(
                 f"{what} {call.name} has no knob {shown(knob)}: "
                 f"{did_you_mean(knob, sorted(legal))}",
                 (knob,),
+                True,
             )
         if layer is not None and knob == layer.inner:
             assert isinstance(value, tuple)

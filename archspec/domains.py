@@ -66,7 +66,8 @@ def parse_domain(raw: Mapping[str, Any]) -> Domain:
     legal = ("choice", "tie") if kind == "choice" else (kind, "step", "tie")
     for key in raw:
         if key not in legal:
-            raise LawError(f"unknown key {key!r}: {did_you_mean(key, legal)}", (str(key),))
+            law = f"unknown key {key!r}: {did_you_mean(key, legal)}"
+            raise LawError(law, (str(key),), at_key=True)
     tie = raw.get("tie")
     if tie is not None and not (isinstance(tie, str) and tie.isidentifier()):
         raise LawError(f"tie is a name, but got {shown(tie)}", ("tie",))

@@ -48,12 +48,14 @@ class LawError(ArchspecError, ValueError):
 
     It is a ValueError so that pydantic keeps the place of a validator that raises it.
     `own` is the place inside the text's own units, where the law broke there; `inside` names the
-    units on the way, outermost first.
+    units on the way, outermost first. `at_key`: the key is wrong, not its value.
     """
 
-    def __init__(self, problem: str, path: tuple[str | int, ...] = ()) -> None:
+    def __init__(
+        self, problem: str, path: tuple[str | int, ...] = (), at_key: bool = False
+    ) -> None:
         super().__init__(problem)
-        self.problem, self.path = problem, path
+        self.problem, self.path, self.at_key = problem, path, at_key
         self.own: tuple[str | int, ...] | None = None
         self.inside: tuple[str, ...] = ()
 

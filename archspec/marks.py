@@ -77,3 +77,13 @@ def find_mark(tree: Any, path: tuple[str | int, ...]) -> Mark | None:
         # A container carries its own place along when code moves it to another parent.
         mark = getattr(tree, "mark", known) or mark
     return mark
+
+
+def key_mark(tree: Any, path: tuple[str | int, ...]) -> Mark | None:
+    """The place of the key that a path ends with, where a mapping on the way knows it."""
+    for part in path[:-1]:
+        try:
+            tree = tree[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return tree.key_marks.get(str(path[-1])) if isinstance(tree, MarkedDict) else None

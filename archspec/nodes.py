@@ -245,7 +245,8 @@ def _inside(key: str, raw: object) -> tuple[Node, ...]:
 def _only(mapping: Mapping[object, object], legal: tuple[str, ...]) -> None:
     for key in mapping:
         if key not in legal:
-            raise LawError(f"unknown key {shown(key)}: {did_you_mean(key, legal)}", (str(key),))
+            law = f"unknown key {shown(key)}: {did_you_mean(key, legal)}"
+            raise LawError(law, (str(key),), at_key=True)
 
 
 def _condition(value: object) -> str | bool:

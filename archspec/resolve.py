@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from archspec.errors import LawError, Mark, SpecError, did_you_mean
 from archspec.load import MAX_NODES, parse_yaml, read_yaml
-from archspec.marks import MarkedDict, MarkedList, copy_tree, count_values, find_mark
+from archspec.marks import MarkedDict, MarkedList, copy_tree, count_values, find_mark, key_mark
 from archspec.paths import KeyPath, assign, find, parse_path, pretty, show
 from archspec.shipped import find_shipped, shipped_networks, shipped_spaces
 from archspec.strict import is_domain, shown
@@ -244,7 +244,8 @@ def deal(tree: MarkedDict, copies: _Copies | None = None) -> MarkedDict:
 
 def placed(error: LawError, tree: Any, fallback: str = "") -> SpecError:
     """A law that broke in `tree`, with file, line, column and path."""
-    mark = find_mark(tree, _as_written(tree, error.own or error.path))
+    path = _as_written(tree, error.own or error.path)
+    mark = (key_mark(tree, path) if error.at_key else None) or find_mark(tree, path)
     mark = mark or (Mark(fallback, 1, 1) if fallback else None)
     trail = error.inside
     if len(trail) > 4:

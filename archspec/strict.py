@@ -68,7 +68,7 @@ class Strict(BaseModel):
         if not raw.keys() <= fields.keys():
             unknown = next(key for key in raw if key not in fields)
             raise LawError(
-                f"unknown key {shown(unknown)}: {did_you_mean(unknown, fields)}", (unknown,)
+                f"unknown key {shown(unknown)}: {did_you_mean(unknown, fields)}", (unknown,), True
             )
         for key, value in raw.items():
             if isinstance(value, dict):
@@ -104,7 +104,7 @@ def law_of(error: ValidationError) -> LawError:
     place = tuple(p for p in first["loc"] if isinstance(p, int) or _FIELD.fullmatch(p))
     cause = context.get("error")
     if isinstance(cause, LawError):
-        return LawError(cause.problem, (*place, *cause.path))
+        return LawError(cause.problem, (*place, *cause.path), cause.at_key)
     if first["type"] == "missing":
         return LawError(f"{place[-1]!r} is missing", place[:-1])
     if first["type"] == "literal_error":

@@ -39,24 +39,24 @@ BOMB = "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
 WRONG: dict[str, tuple[str, str, list[str]]] = {
     # names
     "unknown key": ("stagse: []", "1:1", ["stagse", "did you mean 'stages'"]),
-    "unknown input key": ("input: {resolutoin: 3}", "1:21", ["did you mean 'resolution'"]),
-    "unknown default": ("defaults: {nrm: batch}", "1:17", ["did you mean 'norm'"]),
+    "unknown input key": ("input: {resolutoin: 3}", "1:9", ["did you mean 'resolution'"]),
+    "unknown default": ("defaults: {nrm: batch}", "1:12", ["did you mean 'norm'"]),
     "unknown stage key": (
         BASE + "stages: [{width: 3, dept: 2, block: []}]",
-        "2:27",
+        "2:21",
         ["stages.0.dept", "did you mean 'depth'"],
     ),
     "unknown key of each_stage": (
         BASE + "each_stage: {dpth: 3}\nstages: [{width: 3, block: []}]",
-        "2:20",
+        "2:14",
         ["stages.0.dpth", "did you mean 'depth'"],
     ),
     "unknown turn key": (
         BASE + "stages: [{width: 3, blocks: [{tims: 2, block: []}]}]",
-        "2:37",
+        "2:31",
         ["stages.0.blocks.0.tims", "did you mean 'times'"],
     ),
-    "unknown reference key": ("reference: {parms: 3}", "1:20", ["did you mean 'params'"]),
+    "unknown reference key": ("reference: {parms: 3}", "1:13", ["did you mean 'params'"]),
     "unknown unit": (
         stage("[convnxt]"),
         "3:29",
@@ -69,17 +69,17 @@ WRONG: dict[str, tuple[str, str, list[str]]] = {
     ),
     "unknown knob of a unit": (
         stage("[{convnext: {kernal: 3}}]"),
-        "3:49",
+        "3:41",
         ["stages.0.block.convnext.kernal", "did you mean 'kernel'"],
     ),
     "unknown knob of a layer": (
         BASE + "stem: [{conv: {kernal: 3}}]",
-        "2:24",
+        "2:16",
         ["layer conv has no knob 'kernal'", "did you mean 'kernel'"],
     ),
     "unknown key of residual": (
         BASE + "stem: [{residual: {do: [], shorctut: none}}]",
-        "2:38",
+        "2:28",
         ["did you mean 'shortcut'"],
     ),
     "unknown word": (
@@ -232,7 +232,7 @@ WRONG: dict[str, tuple[str, str, list[str]]] = {
     # domains
     "a domain for a wrong key": (
         stage("[]", ", depth: {range: [1, 2], stp: 1}"),
-        "3:60",
+        "3:55",
         ["stages.0.depth.stp", "did you mean 'step'"],
     ),
     "low above high": (stage("[]", ", depth: {range: [3, 1]}"), "3:47", ["low <= high", "low=3"]),
@@ -301,10 +301,10 @@ WRONG: dict[str, tuple[str, str, list[str]]] = {
         "2:12",
         ["units.u", "'body' is missing"],
     ),
-    "an unknown key of a unit": (BASE + "units: {u: {bdy: []}}", "2:18", ["did you mean 'body'"]),
+    "an unknown key of a unit": (BASE + "units: {u: {bdy: []}}", "2:13", ["did you mean 'body'"]),
     "an unknown key of a knob": (
         unit("[act]", "{k: {defualt: 1}}"),
-        "2:34",
+        "2:25",
         ["units.u.knobs.k.defualt", "did you mean 'default'"],
     ),
     "an unknown word in a body": (
