@@ -60,14 +60,15 @@ class Memory:
 
     def under(self, units: object) -> Memory:
         """The memory of specs whose own units are these: nodes are tied to one set of units."""
-        if max(len(self._under), len(self.nodes), len(self.parts)) > MOST_REMEMBERED:
-            self.__init__()  # type: ignore[misc]
+        for known in (self.nodes, self.units, self.parts, self._under):
+            if len(known) > MOST_REMEMBERED:
+                known.clear()
         if not units:
             return self
-        known = self._under.get(id(units))
-        if known is None:
-            known = self._under[id(units)] = (units, Memory())
-        return known[1]
+        own = self._under.get(id(units))
+        if own is None:
+            own = self._under[id(units)] = (units, Memory())
+        return own[1]
 
 
 def _nodes(raw: object, info: ValidationInfo) -> NodeList:

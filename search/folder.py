@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -87,7 +87,7 @@ def versions_here() -> dict[str, str]:
     for name in WATCHED:
         try:
             found[name] = version(name)
-        except Exception:  # a missing distribution is a fact worth recording, not a failure
+        except PackageNotFoundError:  # a fact worth recording, not a failure
             found[name] = "absent"
     return found
 
