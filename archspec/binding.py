@@ -120,6 +120,8 @@ def _bind_node(
         _within("do", node.do, units, words, named)
         if isinstance(node.shortcut, tuple):
             _within("shortcut", node.shortcut, units, words, named)
+        if node.add is not True:
+            node.addition = _expression(node.add, words, "add")
     elif isinstance(node, TokenMix):
         bind(node.do, units, words, named)
     elif isinstance(node, Join):

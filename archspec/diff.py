@@ -175,7 +175,7 @@ class _Nodes:
             yield from _values(f"{path}.{knob}", first, second, implied)
 
     def residuals(self, path: str, a: Residual, b: Residual) -> Iterator[Difference]:
-        bare = all(node.shortcut is None and node.drop_path for node in (a, b))
+        bare = all(node.shortcut is None and node.drop_path and node.add is True for node in (a, b))
         yield from self.lists(path if bare else f"{path}.do", a.do, b.do)
         if isinstance(a.shortcut, tuple) and isinstance(b.shortcut, tuple):
             yield from self.lists(f"{path}.shortcut", a.shortcut, b.shortcut)
@@ -186,6 +186,7 @@ class _Nodes:
             )
             yield from _present(f"{path}.shortcut", *sides)
         yield from _values(f"{path}.drop_path", a.drop_path, b.drop_path)
+        yield from _values(f"{path}.add", a.add, b.add)
 
     def default(self, name: str, knob: str) -> Any:
         unit = self.units.get(name)

@@ -192,7 +192,10 @@ class Expander:
         do, left = self._under("do", node.do, shape, scope, stride)
         shortcut = None
         adds = True
-        if do.out != shape:
+        if node.addition is not None:
+            scope["w"] = shape.channels
+            adds = bool(evaluate(node.addition, scope))
+        if adds and do.out != shape:
             if node.shortcut is None:
                 raise LawError(
                     f"a residual keeps its shape, but got (in={shape}, out={do.out}); give it "

@@ -60,6 +60,8 @@ def merged_convolution(branches: Sequence[SequencePlan], shape: Shape, out: Shap
         centred = all(
             k % 2 == 1 and p == k // 2 for k, p in zip(layer.kernel, layer.pads, strict=True)
         )
+        # around stride 1 and an odd kernel SAME is kernel//2 on each side
+        centred = centred and not (layer.same and layer.stride != (1, 1))
         if not centred or layer.dilation != 1:
             raise LawError(
                 "branches of merge have odd kernels, padding kernel//2 and no dilation, but got "

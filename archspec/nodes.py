@@ -53,14 +53,16 @@ class Times:
 
 @dataclass(slots=True)
 class Residual:
-    """x + do(x); where do changes the shape, shortcut(x) + do(x)."""
+    """x + do(x); where do changes the shape, shortcut(x) + do(x); do(x) alone where not `add`."""
 
     do: tuple[Node, ...]
     #: None: a change of shape is an error; "none": no add where the shape changes
     shortcut: tuple[Node, ...] | str | None = None
     drop_path: bool = True
     when: str | bool | None = None
+    add: str | bool = True
     condition: Expression | None = field(default=None, compare=False, repr=False)
+    addition: Expression | None = field(default=None, compare=False, repr=False)
     key: str = field(default="", compare=False, repr=False)
 
 
@@ -175,15 +177,18 @@ def _parse_named(name: str, value: object, when: str | bool | None) -> Node:
     if name == "residual":
         if not isinstance(value, Mapping):
             return Residual(parse_nodes(value), None, True, when)
-        _only(value, ("do", "shortcut", "drop_path"))
+        _only(value, ("do", "shortcut", "drop_path", "add"))
         shortcut = value.get("shortcut")
         drop_path = value.get("drop_path", True)
         if not isinstance(drop_path, bool):
             raise LawError(f"drop_path is true or false, but got {shown(drop_path)}")
+        add = value.get("add", True)
+        if not isinstance(add, (str, bool)):
+            raise LawError(f"add is true, false or an expression, but got {shown(add)}", ("add",))
         do = _inside("do", value.get("do"))
         if shortcut is not None and shortcut != "none":
-            return Residual(do, _inside("shortcut", shortcut), drop_path, when)
-        return Residual(do, shortcut, drop_path, when)
+            shortcut = _inside("shortcut", shortcut)
+        return Residual(do, shortcut, drop_path, when, add)
     if name in BRANCHED:
         if not isinstance(value, (list, tuple)) or len(value) < 2:
             raise LawError(f"{name} needs two branches or more: {{{name}: [[...], [...]]}}")
@@ -304,11 +309,13 @@ def _dump_node(node: Node) -> object:
 
 
 def _dump_residual(node: Residual) -> object:
-    if node.shortcut is None and node.drop_path:
+    if node.shortcut is None and node.drop_path and node.add is True:
         return dump_nodes(node.do)
     raw: dict[str, object] = {"do": dump_nodes(node.do)}
     if node.shortcut is not None:
         raw["shortcut"] = "none" if isinstance(node.shortcut, str) else dump_nodes(node.shortcut)
     if not node.drop_path:
         raw["drop_path"] = False
+    if node.add is not True:
+        raw["add"] = node.add
     return raw

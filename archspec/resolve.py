@@ -29,6 +29,7 @@ KEYS = (
     "each_stage",
     "stages",
     "head",
+    "weights",
     "reference",
 )
 FORMAT: Literal[1] = 1

@@ -106,6 +106,7 @@ def _network(nodes: Schema) -> Schema:
         "each_stage": _told(stage, "Defaults of every stage."),
         "stages": _told(_or_domain({"type": "array", "items": _or_domain(stage)}), "In order."),
         "head": _told({"allOf": [nodes]}, "After the last stage."),
+        "weights": _told(fields["weights"], "Names of published tensors: a file of specs/weights."),
         "reference": _told(_record(Reference), "Published figures; shown, never used."),
     }
     return {"type": "object", "properties": properties, "additionalProperties": False}
@@ -133,6 +134,7 @@ def _node(nodes: Schema, prefix: str, own: bool) -> Schema:
             "do": nodes,
             "shortcut": {"anyOf": [{"const": "none"}, nodes]},
             "drop_path": {"type": "boolean"},
+            "add": _when(),
         },
         required=["do"],
     )

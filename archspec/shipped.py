@@ -20,7 +20,7 @@ def shipped_files(*folders: str) -> list[Path]:
 
 
 #: folders of the shipped specs that hold no network
-NOT_NETWORKS = ("units", "spaces", "roadmaps", "recipes", "studies")
+NOT_NETWORKS = ("units", "spaces", "weights", "roadmaps", "recipes", "studies")
 
 
 @cache

@@ -139,13 +139,17 @@ class Input(Strict):
 
 
 class Reference(Strict):
-    """Published figures and their source; they are shown, never used."""
+    """Published figures and their source; they are shown, never used.
+
+    misprints: which of the figures are known not to be those of the network as published.
+    """
 
     params: Count | None = None
     flops: Count | None = None
     top1: float | None = None
     source: str = ""
     note: str = ""
+    misprints: tuple[Literal["params", "flops", "top1"], ...] = ()
 
 
 class Turn(Strict):
@@ -226,6 +230,7 @@ class NetworkSpec(Strict):
     stem: Nodes = NodeList()
     stages: tuple[Stage, ...] = ()
     head: Nodes = NodeList()
+    weights: Annotated[str, AfterValidator(_plain_name)] | None = None
     reference: Reference | None = None
 
     _tree: Any = PrivateAttr(default=None)

@@ -165,6 +165,9 @@ def _uses_stride(nodes: Sequence[Node]) -> bool:
     for node in nodes:
         if node.condition is not None and "stride" in node.condition.words:
             return True
+        added = node.addition if isinstance(node, Residual) else None
+        if added is not None and "stride" in added.words:
+            return True
         if isinstance(node, Call):
             bound = node.bound
             assert bound is not None

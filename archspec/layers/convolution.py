@@ -15,6 +15,7 @@ from archspec.layers.layer import (
     Width,
     paddings,
     refuse_extras,
+    same_by_default,
     slid,
 )
 from archspec.layers.shape import Shape
@@ -24,18 +25,33 @@ if TYPE_CHECKING:
 
 
 class _Sliding(Layer):
-    """Knobs that convolutions share; padding is 0 where kernel equals stride, else kernel//2."""
+    """Knobs that convolutions share; padding is 0 where kernel equals stride, else kernel//2.
+
+    same: padded as TensorFlow's SAME, where no padding is stated and the spec's default says so.
+    """
 
     kernel: KernelPair = (1, 1)
     stride: KernelPair = (1, 1)
     padding: PaddingPair | None = None
     dilation: Kernel = 1
     bias: bool = False
+    same: bool = False
+
+    @classmethod
+    def complete(
+        cls, knobs: dict[str, object], shape: Shape, defaults: Defaults
+    ) -> Mapping[str, object]:
+        return same_by_default(knobs, defaults)
 
     @property
     def pads(self) -> tuple[int, int]:
-        """Zeros added on each side, (vertical, horizontal)."""
+        """Zeros added on each side, (vertical, horizontal), unless `same`."""
         return paddings(self.kernel, self.stride, self.padding)
+
+    def _slid(self, shape: Shape) -> tuple[int, int]:
+        if self.same and self.padding is not None:
+            raise LawError("padding is either stated or same: true, but got both")
+        return slid(shape, self.kernel, self.stride, self.pads, self.dilation, self.same)
 
     def reach(self, shape: Shape) -> tuple[float, float]:
         grow = max((self.kernel[0] - 1), (self.kernel[1] - 1)) * self.dilation
@@ -63,7 +79,7 @@ class Conv(_Sliding):
     ) -> Mapping[str, object]:
         if "width" not in knobs:
             knobs["width"] = shape.channels
-        return knobs
+        return same_by_default(knobs, defaults)
 
     def out(self, shape: Shape) -> Shape:
         refuse_extras(shape, "a convolution")
@@ -73,7 +89,7 @@ class Conv(_Sliding):
                 f"groups must divide the widths in and out, but got (groups={groups}, "
                 f"in={shape.channels}, out={self.width})"
             )
-        height, width = slid(shape, self.kernel, self.stride, self.pads, self.dilation)
+        height, width = self._slid(shape)
         return Shape(self.width, height, width)
 
     def cost(self, shape: Shape, out: Shape, inner: Shape | None) -> Cost:
@@ -90,7 +106,7 @@ class DwConv(_Sliding):
 
     def out(self, shape: Shape) -> Shape:
         refuse_extras(shape, "a convolution")
-        height, width = slid(shape, self.kernel, self.stride, self.pads, self.dilation)
+        height, width = self._slid(shape)
         return Shape(shape.channels, height, width)
 
     def cost(self, shape: Shape, out: Shape, inner: Shape | None) -> Cost:

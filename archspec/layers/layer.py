@@ -120,14 +120,33 @@ def paddings(
     )
 
 
+def same_by_default(knobs: dict[str, object], defaults: Defaults) -> dict[str, object]:
+    """Knobs of a sliding window whose padding the text left to the spec's defaults."""
+    if defaults.padding == "same" and knobs.get("padding") is None and "same" not in knobs:
+        knobs["same"] = True
+    return knobs
+
+
+def same_padding(size: int, kernel: int, stride: int, dilation: int = 1) -> tuple[int, int]:
+    """Zeros before and after along one axis, so that ceil(size / stride) positions come out.
+
+    TensorFlow's SAME; of an odd number the larger part comes after.
+    """
+    needed = (-(-size // stride) - 1) * stride + dilation * (kernel - 1) + 1 - size
+    return max(needed, 0) // 2, max(needed, 0) - max(needed, 0) // 2
+
+
 def slid(
     shape: Shape,
     kernel: tuple[int, int],
     stride: tuple[int, int],
     padding: tuple[int, int],
     dilation: int = 1,
+    same: bool = False,
 ) -> tuple[int, int]:
     """Map size after a sliding window; a window larger than the padded map breaks the law."""
+    if same:
+        return -(-shape.height // stride[0]), -(-shape.width // stride[1])
     height = convolved(shape.height, kernel[0], stride[0], padding[0], dilation)
     width = convolved(shape.width, kernel[1], stride[1], padding[1], dilation)
     if height < 1 or width < 1:

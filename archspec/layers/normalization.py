@@ -33,15 +33,18 @@ USUAL_EPS = 1e-5
 
 
 class Defaults(Strict):
-    """What a bare `norm` and `act` mean, and how drop path is spread over the residuals.
+    """What bare `norm` and `act` mean, what unstated padding is, how drop path is spread.
 
     eps belongs to the default norm; a norm of another kind has 1e-5 unless it states its own.
+    padding: `half` is 0 where kernel equals stride and kernel//2 elsewhere; `same` is TensorFlow's
+    SAME: ceil(size / stride) positions come out, the odd zero at the end.
     drop_path: `ramp` grows linearly from 0 over all residuals; `stage` is constant in a stage.
     """
 
     norm: NormKind = "batch"
     eps: Eps = USUAL_EPS
     act: ActKind = "relu"
+    padding: Literal["half", "same"] = "half"
     drop_path: Literal["ramp", "stage"] = "ramp"
 
 

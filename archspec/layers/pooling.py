@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from archspec.errors import LawError
 from archspec.layers.layer import (
@@ -13,9 +14,13 @@ from archspec.layers.layer import (
     PaddingPair,
     paddings,
     refuse_extras,
+    same_by_default,
     slid,
 )
 from archspec.layers.shape import Shape
+
+if TYPE_CHECKING:
+    from archspec.layers.normalization import Defaults
 
 
 class Pool(Layer):
@@ -23,7 +28,8 @@ class Pool(Layer):
 
     global: the mean over the map, one position out. size: an adaptive average to that map size.
     stride defaults to the kernel, padding to 0 where both agree, else kernel//2. ceil keeps a
-    last incomplete window; count_pad lets padded zeros count in an average.
+    last incomplete window; count_pad lets padded zeros count in an average; same pads as
+    TensorFlow's SAME, whose padding never counts.
     A pool of kernel 1 and stride 1 is nothing.
     """
 
@@ -37,7 +43,14 @@ class Pool(Layer):
     padding: PaddingPair | None = None
     ceil: bool = False
     count_pad: bool = True
+    same: bool = False
     size: KernelPair | None = None
+
+    @classmethod
+    def complete(
+        cls, knobs: dict[str, object], shape: Shape, defaults: Defaults
+    ) -> Mapping[str, object]:
+        return same_by_default(knobs, defaults)
 
     @property
     def steps(self) -> tuple[int, int]:
@@ -46,7 +59,7 @@ class Pool(Layer):
 
     @property
     def pads(self) -> tuple[int, int]:
-        """Padding on each side, (vertical, horizontal)."""
+        """Padding on each side, (vertical, horizontal), unless `same`."""
         return paddings(self.kernel, self.steps, self.padding)
 
     @property
@@ -67,6 +80,12 @@ class Pool(Layer):
             if self.kind != "avg":
                 raise LawError("size asks for an adaptive average; use kind: avg")
             return Shape(shape.channels, *self.size)
+        if self.same:
+            if self.padding is not None or self.ceil:
+                raise LawError("same: true goes with neither padding nor ceil")
+            if any(k % 2 == 0 and s == 1 for k, s in zip(self.kernel, self.steps, strict=True)):
+                raise LawError(f"at stride 1 same needs an odd kernel, but got {self.kernel}")
+            return Shape(shape.channels, *slid(shape, self.kernel, self.steps, (0, 0), same=True))
         if 2 * self.pads[0] > self.kernel[0] or 2 * self.pads[1] > self.kernel[1]:
             raise LawError(
                 f"padding may be half the kernel at most, but got (padding={self.pads}, "

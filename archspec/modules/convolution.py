@@ -6,10 +6,12 @@ Shape suffixes: N images, C channels, H height, W width, T tokens.
 from __future__ import annotations
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from archspec.layers import Shape
 from archspec.layers.convolution import Conv, DwConv
 from archspec.layers.convolution import Linear as LinearLayer
+from archspec.layers.layer import same_padding
 
 
 class Linear(nn.Linear):
@@ -22,14 +24,33 @@ class Linear(nn.Linear):
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
+class SameConv2d(nn.Conv2d):
+    """Convolution of (N, C, H, W) padded as TensorFlow's SAME, to ceil(H / stride) rows."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        (top, bottom), (left, right) = (
+            same_padding(
+                int(x.shape[2 + axis]), self.kernel_size[axis], self.stride[axis], dilation
+            )
+            for axis, dilation in enumerate(self.dilation)
+        )
+        return super().forward(F.pad(x, (left, right, top, bottom)))
+
+
 def convolution(layer: Conv | DwConv, shape: Shape, out: Shape) -> nn.Conv2d:
     """Convolution of (N, C, H, W); depthwise has as many groups as channels."""
-    return nn.Conv2d(
+    pads = layer.pads
+    if layer.same:
+        # around stride 1 and an odd kernel SAME is symmetric, whatever the size
+        symmetric = layer.stride == (1, 1) and layer.kernel[0] % 2 == layer.kernel[1] % 2 == 1
+        reach = [layer.dilation * (kernel - 1) // 2 for kernel in layer.kernel]
+        pads = (reach[0], reach[1]) if symmetric else (0, 0)
+    return (nn.Conv2d if not layer.same or symmetric else SameConv2d)(
         shape.channels,
         out.channels,
         layer.kernel,
         stride=layer.stride,
-        padding=layer.pads,
+        padding=pads,
         dilation=layer.dilation,
         groups=shape.channels if isinstance(layer, DwConv) else layer.groups,
         bias=layer.bias,
