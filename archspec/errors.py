@@ -9,6 +9,7 @@ ArchspecError            one clear line; the command line prints it and exits wi
 ├── UncountedError       the referee met an operator that nobody counts
 ├── DataError            a data set could not be read
 ├── ScoreError           a score is undefined for a network
+├── WeightsError         a checkpoint could not be read, or does not fit a network
 └── RunError             a run folder is missing, foreign or damaged
 """
 
@@ -87,6 +88,10 @@ class DataError(ArchspecError):
 
 class ScoreError(ArchspecError):
     """A score that is undefined for a network (overflow, no activation, ...)."""
+
+
+class WeightsError(ArchspecError):
+    """A checkpoint that cannot be read, or does not fit a network."""
 
 
 class RunError(ArchspecError):

@@ -48,6 +48,7 @@ class Attention(nn.Module):
         self.grid = layer.partition == "grid"
         self.bound = layer.bound_to(shape)
         self.kv = kv
+        self.keys = shape if kv_shape is None else kv_shape
         if kv is None or kv_shape is None:
             self.to_qkv = nn.Linear(width, 3 * width, bias=layer.qkv_bias)
         else:
@@ -132,12 +133,19 @@ class Attention(nn.Module):
             mask = mask + bias_LMM.to(dtype)
         return mask.flatten(0, 1)[None]
 
-    def _bias_of_heads(self) -> Tensor | None:
+    def position_bias(self) -> Tensor | None:
+        """The parameter that is added to the scores, as it is kept: a table, or free."""
         if self.kind == "none":
             return None
         bias: Tensor = self.bias if self._key is None else self._shared[0][self._key]
+        return bias
+
+    def _bias_of_heads(self) -> Tensor | None:
+        bias = self.position_bias()
+        if bias is None or self.kind != "table":
+            return bias
         # M M L -> L M M
-        return bias[self.index].permute(2, 0, 1) if self.kind == "table" else bias
+        return bias[self.index].permute(2, 0, 1)
 
     def extra_repr(self) -> str:
         words = [f"heads={self.heads}"]

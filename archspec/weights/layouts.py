@@ -1,0 +1,210 @@
+"""Layouts: what each of our tensors is called in published checkpoints, as data.
+
+A file of specs/weights holds the layouts of a family. Its rules go from our names to theirs, so
+that one table serves import and export: docs/weights.md tells the notation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatch
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError, model_validator
+
+from archspec.errors import LawError, SpecError, WeightsError, did_you_mean
+from archspec.expressions import Expression, parse
+from archspec.load import read_yaml
+from archspec.resolve import placed
+from archspec.shipped import shipped_files
+from archspec.strict import Strict, law_of, shown
+
+#: `{s}` or `{s+1:a}` in a name
+_PLACE = re.compile(r"\{([^{}]*)\}")
+#: numbers that every name may use, beside those that its rule binds
+COUNTERS = ("block", "layer")
+#: what a rule says that is not a deeper rule
+_SELF, _TO, _VIEW = ".", "to", "view"
+
+
+#: a piece of a name: a text, or a number and whether it is written as a letter
+_Part = str | tuple[Expression, bool]
+
+
+class Their(NamedTuple):
+    """What one of our tensors is there.
+
+    names: one, or several whose tensors ours is, one after the other along the first axis.
+    view: the shape that it has there, -1 for what follows; None where it is as ours.
+    """
+
+    names: tuple[str, ...]
+    view: tuple[int, ...] | None
+
+
+class _Rule(NamedTuple):
+    """Our names that begin so are theirs that begin so."""
+
+    ours: re.Pattern[str]
+    theirs: tuple[tuple[_Part, ...], ...]
+    view: tuple[int, ...] | None
+
+
+class _Text(Strict):
+    """A layout as written."""
+
+    source: str
+    names: dict[str, Any]
+    skip: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _read(self) -> _Text:
+        list(_rules("", (), self.names))
+        return self
+
+
+class Layout:
+    """The names of one implementation; `source` says whose.
+
+    `skip` are patterns of their tensors that ours has no use for: auxiliary heads, and buffers
+    that are computed here.
+    """
+
+    def __init__(self, family: str, name: str, text: _Text) -> None:
+        self.family, self.name, self.source = family, name, text.source
+        self.skip = text.skip
+        self._rules = tuple(_rules("", (), text.names))
+
+    def find(self, ours: str, counters: Mapping[str, int]) -> Their | None:
+        """What a tensor of ours is called there, by the rule that says most of its name."""
+        best: tuple[int, _Rule, re.Match[str]] | None = None
+        for rule in self._rules:
+            match = rule.ours.match(ours)
+            if match and (best is None or match.end() > best[0]):
+                best = (match.end(), rule, match)
+        if best is None:
+            return None
+        end, rule, match = best
+        scope = {**counters, **{word: int(number) for word, number in match.groupdict().items()}}
+        names = tuple(_filled(parts, scope) + ours[end:] for parts in rule.theirs)
+        return Their(names, rule.view)
+
+    def skips(self, theirs: str) -> bool:
+        """Whether a tensor of theirs is left out on purpose."""
+        return any(fnmatch(theirs, pattern) for pattern in self.skip)
+
+
+def _filled(parts: tuple[_Part, ...], scope: Mapping[str, int]) -> str:
+    def text(part: _Part) -> str:
+        if isinstance(part, str):
+            return part
+        number, letter = int(part[0].evaluate(scope)), part[1]
+        return chr(ord("a") + number) if letter else str(number)
+
+    return "".join(map(text, parts))
+
+
+def _rules(prefix: str, before: tuple[str, ...], names: Mapping[str, Any]) -> Iterator[_Rule]:
+    """Every rule of a tree; prefix is the key path so far, before what it is called there."""
+    own = names.get(_SELF, "")
+    if not isinstance(own, str):
+        raise LawError(f"a name is needed, but got {shown(own)}", (_SELF,))
+    before = (*before, own) if own else before
+    if prefix and own:
+        yield _rule(prefix, before, [""], None)
+    for key, value in names.items():
+        if key == _SELF:
+            continue
+        path = f"{prefix}.{key}" if prefix else key
+        try:
+            if isinstance(value, Mapping) and _TO not in value:
+                yield from _rules(path, before, value)
+            elif isinstance(value, Mapping):
+                yield _rule(path, before, [value[_TO]], _view(value))
+            else:
+                yield _rule(path, before, value if isinstance(value, list) else [value], None)
+        except LawError as error:
+            raise error.under(key) from None
+
+
+def _view(value: Mapping[str, Any]) -> tuple[int, ...]:
+    view = value.get(_VIEW)
+    if (
+        set(value) != {_TO, _VIEW}
+        or not isinstance(view, list)
+        or not all(type(size) is int and size >= -1 for size in view)
+        or view.count(-1) > 1
+    ):
+        raise LawError("a tensor of another shape there is {to: NAME, view: [-1, 1, ...]}")
+    return tuple(view)
+
+
+def _rule(
+    path: str, before: tuple[str, ...], theirs: list[Any], view: tuple[int, ...] | None
+) -> _Rule:
+    if not all(isinstance(name, str) for name in theirs):
+        raise LawError(f"a name, a list of names or deeper names are needed, but got {theirs}")
+    words: list[str] = []
+
+    def number(match: re.Match[str]) -> str:
+        word = match[1]
+        if not word.isidentifier() or word in words or word in COUNTERS:
+            raise LawError(f"{match[0]} stands for a number and is bound once, but got {path!r}")
+        words.append(word)
+        return f"\0{word}\0"
+
+    marked = re.escape(_PLACE.sub(number, path))
+    for word in words:
+        marked = marked.replace(re.escape(f"\0{word}\0"), rf"(?P<{word}>\d+)")
+    legal = {*words, *COUNTERS}
+    parts = tuple(tuple(_parts(".".join(filter(None, (*before, name))), legal)) for name in theirs)
+    return _Rule(re.compile(rf"{marked}(?=\.|$)"), parts, view)
+
+
+def _parts(text: str, legal: set[str]) -> Iterator[_Part]:
+    for index, piece in enumerate(_PLACE.split(text)):
+        if index % 2 == 0:
+            yield piece
+            continue
+        formula, _, letter = piece.partition(":")
+        expression = parse(formula)
+        for word in expression.words - legal:
+            raise LawError(f"unknown word {word!r}: {did_you_mean(word, sorted(legal))}")
+        if letter not in ("", "a"):
+            raise LawError(f"{{{piece}}}: only `:a`, a letter, may follow a number")
+        yield expression, bool(letter)
+
+
+def layout_files() -> dict[str, Path]:
+    """The files of layouts by family."""
+    return {path.stem: path for path in shipped_files("weights")}
+
+
+@cache
+def layouts_of(family: str) -> tuple[Layout, ...]:
+    """The layouts of a family, the usual one first; raises SpecError with the place."""
+    files = layout_files()
+    if family not in files:
+        raise WeightsError(
+            f"no family of weights is called {family!r}: {did_you_mean(family, sorted(files))}"
+        )
+    return read_layouts(files[family])
+
+
+def read_layouts(path: Path) -> tuple[Layout, ...]:
+    """The layouts of one file; raises SpecError with the place."""
+    tree = read_yaml(path)
+    layouts = []
+    for name, text in tree.items():
+        try:
+            layouts.append(Layout(path.stem, str(name), _Text.model_validate(text)))
+        except ValidationError as error:
+            raise placed(law_of(error).under(name), tree) from None
+        except LawError as error:
+            raise placed(error.under(name), tree) from None
+    if not layouts:
+        raise SpecError(f"{path} holds no layout")
+    return tuple(layouts)
