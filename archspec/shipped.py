@@ -41,9 +41,14 @@ def shipped_spaces() -> dict[str, Path]:
 
 
 def find_shipped(name: str) -> Path | None:
-    """A shipped network or space by its name, or by the only name that it begins."""
+    """A shipped network or space by its name, or by what stands before `_patch` in it.
+
+    Of several that begin so, the one at 224 pixels is meant.
+    """
     known = {**shipped_networks(), **shipped_spaces()}
     if name in known:
         return known[name]
     longer = [stem for stem in known if stem.startswith(name + "_patch")]
+    if len(longer) > 1:
+        longer = [stem for stem in longer if stem.endswith("_224")]
     return known[longer[0]] if len(longer) == 1 else None

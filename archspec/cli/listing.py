@@ -13,7 +13,10 @@ from archspec.resolve import resolve
 from archspec.shipped import shipped_networks, shipped_spaces
 from archspec.spec import Reference, read_spec
 from archspec.template import Template
+from archspec.weights.layouts import layouts_of
 
+#: what stands before a published figure that is not the published network's
+MISPRINT = "!"
 #: the folder of the shipped spaces
 SPACES = "spaces"
 
@@ -26,26 +29,34 @@ class Network(NamedTuple):
     input: str
     totals: Totals
     reference: Reference
+    weights: tuple[str, ...]
 
     def texts(self) -> tuple[str, ...]:
-        """Cells of the table."""
-        published = [
-            "-" if count is None else format_count(count)
-            for count in (self.reference.params, self.reference.flops)
-        ]
+        """Cells of the table: what is ours beside what is published, and the source."""
+        published = self.reference
         return (
-            f"  {self.name}",
+            self.name,
             self.input,
             format_count(self.totals.params),
+            self._printed("params", published.params),
             format_count(self.totals.flops),
-            " / ".join(published) if published != ["-", "-"] else "",
-            "" if self.reference.top1 is None else f"{self.reference.top1:g}",
+            self._printed("flops", published.flops),
+            self._printed("top1", published.top1),
+            published.source,
         )
 
+    def _printed(self, figure: str, value: float | None) -> str:
+        """A published figure; one that is known to be wrong has a mark."""
+        if value is None:
+            return ""
+        mark = MISPRINT if figure in self.reference.misprints else ""
+        return mark + (f"{value:g}" if figure == "top1" else format_count(value))
+
     @property
-    def source(self) -> str:
-        """Where the published figures stand, and what is to be known about them."""
-        return "; ".join(filter(None, (self.reference.source, self.reference.note)))
+    def note(self) -> str:
+        """What is to be known about the published figures, with a mark where one is wrong."""
+        mark = f"{MISPRINT} " if self.reference.misprints else ""
+        return mark + self.reference.note if self.reference.note else ""
 
     def row(self) -> dict[str, Any]:
         """The object of the JSON document."""
@@ -63,7 +74,9 @@ class Network(NamedTuple):
                 "top1": published.top1,
                 "source": published.source,
                 "note": published.note,
+                "misprints": list(published.misprints),
             },
+            "weights": list(self.weights),
         }
 
 
@@ -84,8 +97,37 @@ def grouped(networks: list[Network]) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for family, members in groupby(networks, key=lambda item: item.family):
         texts = [item.texts() for item in members]
-        rows += [(family, *[""] * (len(texts[0]) - 1)), *texts]
+        rows.append((family, *[""] * (len(texts[0]) - 1)))
+        rows += [(f"  {name}", *others) for name, *others in texts]
     return rows
+
+
+def markdown(networks: list[Network]) -> str:
+    """The page of all networks: a table a family, and the notes below it."""
+    parts = [
+        "# The zoo",
+        "",
+        "Every shipped network, ours beside what is published. Made by `archspec zoo --markdown`.",
+        "",
+        "Params are trainable parameters, FLOPs multiply-adds of convolutions and matrix products "
+        "for one image, both exact; published figures stand as their source prints them, top-1 on "
+        f"ImageNet-1k. `{MISPRINT}` marks a figure that is not the published network's. Weights are "
+        "the layouts that `archspec weights` reads and writes ([weights.md](weights.md)).",
+    ]
+    titles = ["name", "input", "params", "published", "FLOPs", "published", "top-1", "source"]
+    for family, group in groupby(networks, key=lambda item: item.family):
+        members = list(group)
+        parts += ["", f"## {family}", "", _line([*titles, "weights"])]
+        parts.append(_line([*["---"] * 2, *["--:"] * 5, *["---"] * 2]))
+        parts += [_line([*item.texts(), ", ".join(item.weights)]) for item in members]
+        notes = [f"- {item.name}: {item.note}" for item in members if item.note]
+        parts += ["", *notes] if notes else []
+    return "\n".join(parts) + "\n"
+
+
+def _line(cells: list[str]) -> str:
+    escaped = [cell.replace("|", "\\|") for cell in cells]
+    return f"| {' | '.join(escaped)} |"
 
 
 def list_shipped(family: str | None) -> tuple[list[Network], list[Space]]:
@@ -102,7 +144,10 @@ def list_shipped(family: str | None) -> tuple[list[Network], list[Space]]:
             plan = plan_network(spec)
             reference = spec.reference or Reference()
             name = path.parent.name
-            networks.append(Network(name, spec.name, str(plan.shape), totals(plan), reference))
+            weights = () if spec.weights is None else layouts_of(spec.weights)
+            layouts = tuple(layout.name for layout in weights)
+            size = str(plan.shape)
+            networks.append(Network(name, spec.name, size, totals(plan), reference, layouts))
     networks.sort(key=lambda item: (item.family, item.totals.flops))
     return networks, _spaces() if family in (None, SPACES) else []
 

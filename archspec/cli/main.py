@@ -18,6 +18,7 @@ from archspec.errors import ArchspecError
 #: one of its commands is asked for, and has an `app` with these commands.
 GROUPS: dict[str, tuple[str, ...]] = {
     "archspec.cli.specs": ("check", "show", "cost", "diff", "zoo", "schema"),
+    "archspec.cli.weights": ("weights",),
     "archspec.cli.search": ("search", "resume", "report"),
 }
 _MODULES = {command: module for module, commands in GROUPS.items() for command in commands}

@@ -172,6 +172,15 @@ def cost(
         bool,
         typer.Option("--fvcore", help="Build each network, count it with fvcore too, and compare."),
     ] = False,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            "--weights",
+            metavar="FILE",
+            help="With --fvcore: load a checkpoint, or timm:NAME, into the built network.",
+            show_default=False,
+        ),
+    ] = None,
     settings: Settings = None,
     as_json: Json = False,
 ) -> None:
@@ -181,13 +190,15 @@ def cost(
     rows: list[dict[str, Any]] = []
     texts: list[tuple[str, ...]] = []
     differ: list[str] = []
+    if weights is not None and (not fvcore or len(specs) > 1):
+        raise SpecError("--weights goes with --fvcore, which builds the network, and one SPEC")
     for source in specs:
         network, plan = _planned(source, settings)
         sums = totals(plan)
         row = {"name": network.name, **_whole(sums, sums.receptive_field)}
         text = (network.name, *_texts(sums, sums.receptive_field))
         if fvcore:
-            differ += _disagreements(network, plan)
+            differ += _disagreements(network, plan, weights)
             row["fvcore_total"] = sums.fvcore_total
             text = (*text, *counts_text(sums.fvcore_total))
         rows.append(row)
@@ -207,13 +218,18 @@ def cost(
         raise typer.Exit(1)
 
 
-def _disagreements(network: NetworkSpec, plan: NetworkPlan) -> list[str]:
+def _disagreements(network: NetworkSpec, plan: NetworkPlan, weights: str | None) -> list[str]:
     """Where fvcore's count of the built network is not ours, to the unit."""
     from archspec.build import build
     from archspec.cost import totals
     from archspec.referee import referee
 
-    ours, theirs = totals(plan), referee(build(network, plan), plan.shape)
+    model = build(network, plan)
+    if weights is not None:
+        from archspec.weights.loading import load_weights
+
+        load_weights(model, network, weights)
+    ours, theirs = totals(plan), referee(model, plan.shape)
     return [
         f"{network.name}: fvcore must count the same {what}, but got (ours={mine:,}, "
         f"fvcore={other:,})"
@@ -288,25 +304,31 @@ def zoo(
     family: Annotated[
         str | None, typer.Argument(metavar="FAMILY", help="A family alone.", show_default=False)
     ] = None,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the page docs/zoo.md of all networks.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """List what is shipped, by family, with published figures beside ours."""
-    from archspec.cli.listing import grouped, list_shipped
+    """List what is shipped, by family, with published figures and their source beside ours."""
+    from archspec.cli.listing import MISPRINT, grouped, list_shipped, markdown
 
     networks, spaces = list_shipped(family)
+    if as_markdown:
+        print(markdown(networks), end="")
+        return
     if as_json:
         print_json([item.row() for item in networks] + [item.row() for item in spaces])
         return
     if networks:
-        titles = ("input", "params", "FLOPs", "published", "top-1")
-        print_table(Table([Column("name"), *numbers(*titles)], grouped(networks)))
-        print("Published: params / FLOPs, and top-1 on ImageNet, as their source prints them.")
+        titles = ("input", "params", "published", "FLOPs", "published", "top-1")
+        columns = [Column("name"), *numbers(*titles), Column("source", cut=True)]
+        print_table(Table(columns, grouped(networks)))
+        print("Published figures and top-1 on ImageNet-1k stand as their source prints them.")
+        print(f"{MISPRINT} marks one that is not the published network's:")
+        for item in networks:
+            if item.note:
+                print(f"  {item.name}: {item.note}")
         print(FLOPS_NOTE)
-        if family is None:
-            print("`archspec zoo FAMILY` tells the sources.")
-        else:
-            for item in networks:
-                print(f"{item.name}: {item.source or 'nothing is published'}")
     for space in spaces:
         print(f"space {space.name}: {space.parameters} parameters; {space.doc}")
 

@@ -98,20 +98,25 @@ def _download(name: str) -> str:
     if not re.fullmatch(r"[\w.-]+", name):
         raise WeightsError(f"timm:{name} is no name of timm's, such as timm:resnet50.a1_in1k")
     try:
-        import huggingface_hub
-        from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError
+        import huggingface_hub as hub
+        from huggingface_hub.errors import RepositoryNotFoundError
     except ImportError:
         raise WeightsError(
             f"timm:{name} needs huggingface_hub: pip install huggingface_hub, or {by_hand}"
         ) from None
+    place = (f"timm/{name}", "model.safetensors")
+    cached = hub.try_to_load_from_cache(*place)
+    if isinstance(cached, str):
+        return cached
     try:
-        return str(huggingface_hub.hf_hub_download(f"timm/{name}", "model.safetensors"))
+        # asked first without the patience of a download, so that no network is told at once
+        hub.get_hf_file_metadata(hub.hf_hub_url(*place))
+        return str(hub.hf_hub_download(*place))
     except RepositoryNotFoundError:
         tag = "" if "." in name else f"; timm's names have a tag, such as timm:{name}.a1_in1k"
         raise WeightsError(f"timm:{name}: there is no {page}{tag}") from None
-    except (LocalEntryNotFoundError, OSError, ValueError, RuntimeError) as error:
-        cause = _first_line(error.__cause__ if isinstance(error.__cause__, Exception) else error)
+    except Exception as error:  # what a network can do has no common base class
         raise WeightsError(
-            f"timm:{name} cannot be downloaded ({cause}) and is not in the cache; with a "
-            f"connection try again, or {by_hand}"
+            f"timm:{name} is not in the cache and cannot be downloaded ({_first_line(error)}); "
+            f"with a connection try again, or {by_hand}"
         ) from None

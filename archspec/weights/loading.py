@@ -128,6 +128,52 @@ def load_state(
     return report
 
 
+class Row(NamedTuple):
+    """One tensor of ours, its name and shape there, and what a file has of it."""
+
+    ours: str
+    shape: str
+    theirs: str
+    there: str
+    state: str
+
+
+def rows_of(
+    model: Network,
+    spec: NetworkSpec,
+    state: Mapping[str, Tensor] | None = None,
+    layout: str | None = None,
+) -> tuple[str, list[Row]]:
+    """The layout that is used, and every tensor of the network, then those of a file that have no
+    place; without a file the layout is the family's first that knows all."""
+    if state is None:
+        chosen, pairs = _complete(model, spec, layout)
+    else:
+        chosen, pairs = _choose(model, spec, state, layout)
+    own = model.state_dict()
+    rows = [_row(pair, own[pair.ours], state) for pair in pairs]
+    used = {name for pair in pairs for name in pair.theirs}
+    for name in state or ():
+        if name not in used:
+            assert state is not None
+            skipped = chosen is not None and chosen.skips(name)
+            rows.append(
+                Row("", "", name, _size(state[name]), "left out" if skipped else "no place")
+            )
+    return OWN if chosen is None else f"{chosen.family}/{chosen.name}", rows
+
+
+def _row(pair: Pair, own: Tensor, state: Mapping[str, Tensor] | None) -> Row:
+    found = [] if state is None else [state[name] for name in pair.theirs if name in state]
+    there, verdict = "", "missing"
+    if found and len(found) == len(pair.theirs):
+        value = _joined(found, own)
+        there = " + ".join(map(_size, found))
+        verdict = "fits" if value.shape == own.shape else "another shape"
+    theirs = " + ".join(pair.theirs) or "-"
+    return Row(pair.ours, _size(own), theirs, there, verdict)
+
+
 def layout_names(spec: NetworkSpec) -> list[str]:
     """The layouts in which a spec's weights can be read and written."""
     return [*(layout.name for layout in _layouts(spec)), OWN]
