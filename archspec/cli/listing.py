@@ -111,8 +111,8 @@ def markdown(networks: list[Network]) -> str:
         "",
         "Params are trainable parameters, FLOPs multiply-adds of convolutions and matrix products "
         "for one image, both exact; published figures stand as their source prints them, top-1 on "
-        f"ImageNet-1k. `{MISPRINT}` marks a figure that is not the published network's. Weights are "
-        "the layouts that `archspec weights` reads and writes ([weights.md](weights.md)).",
+        f"ImageNet-1k. `{MISPRINT}` marks a figure that is not the published network's. Weights "
+        "are the layouts that `archspec weights` reads and writes ([weights.md](weights.md)).",
     ]
     titles = ["name", "input", "params", "published", "FLOPs", "published", "top-1", "source"]
     for family, group in groupby(networks, key=lambda item: item.family):

@@ -93,10 +93,11 @@ def _convert(
 ) -> None:
     """From a file's layout to the wanted one; None is the family's first."""
     from archspec.weights.checkpoints import write_checkpoint
-    from archspec.weights.loading import export_state, with_weights
+    from archspec.weights.loading import OWN, export_state, with_weights
 
     network = _read(spec, settings)
-    path = out or Path(f"{network.name}.safetensors" if wanted == OWN else "exported.safetensors")
+    end = "" if wanted == OWN else "_exported"
+    path = out or Path(f"{network.name}{end}.safetensors")
     _spare(path, file)
     model, report = with_weights(network, file, layout, partial)
     _tell(report, partial)

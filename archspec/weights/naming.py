@@ -13,6 +13,8 @@ from archspec.errors import WeightsError
 from archspec.modules.joins import DropPath
 from archspec.weights.layouts import Layout
 
+#: modules without modules below them that are no layer: a list may be empty
+_NO_LAYERS = (DropPath, nn.ParameterDict, nn.Sequential, nn.ModuleList)
 _BLOCK = re.compile(r"stages\.(\d+)\.blocks\.(\d+)\.")
 
 
@@ -55,7 +57,7 @@ def _layers(model: Network) -> Iterator[tuple[str, int]]:
     """Each layer with the number of layers before it, in stem and stages, or in the head."""
     counts = {True: 0, False: 0}
     for path, module in model.named_modules():
-        if isinstance(module, DropPath | nn.ParameterDict) or next(module.children(), None):
+        if isinstance(module, _NO_LAYERS) or next(module.children(), None):
             continue
         in_head = path.startswith("head.")
         yield path, counts[in_head]
