@@ -57,7 +57,7 @@ def _layers(model: Network) -> Iterator[tuple[str, int]]:
     """Each layer with the number of layers before it, in stem and stages, or in the head."""
     counts = {True: 0, False: 0}
     for path, module in model.named_modules():
-        if isinstance(module, _NO_LAYERS) or next(module.children(), None):
+        if isinstance(module, _NO_LAYERS) or next(module.children(), None) is not None:
             continue
         in_head = path.startswith("head.")
         yield path, counts[in_head]
