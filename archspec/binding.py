@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from archspec.errors import LawError, did_you_mean
 from archspec.expressions import Expression, Number, parse
@@ -29,13 +29,25 @@ Scope = Mapping[str, object]
 
 
 @dataclass(slots=True, frozen=True)
+class Pair:
+    """Expressions side by side: `[kernel, 1]`."""
+
+    items: tuple[Expression, ...]
+    words: frozenset[str]
+
+    def evaluate(self, scope: Scope) -> tuple[Number, ...]:
+        """The values at a place; raises LawError."""
+        return tuple(item.evaluate(scope) for item in self.items)
+
+
+@dataclass(slots=True, frozen=True)
 class Bound:
     """A call's target, its constant knobs, its knobs by expression, and its words by name."""
 
     layer: type[Layer] | None
     unit: Unit | None
     constant: dict[str, object]
-    computed: tuple[tuple[str, Expression], ...]
+    computed: tuple[tuple[str, Expression | Pair], ...]
     named: tuple[tuple[str, str], ...]
     inner: tuple[Node, ...] | None
     #: an implicit stride reaches this call: a unit that uses the word and was not given it
@@ -63,7 +75,11 @@ class Bound:
         return knobs
 
 
-def evaluate(expression: Expression, scope: Scope) -> Number:
+@overload
+def evaluate(expression: Expression, scope: Scope) -> Number: ...
+@overload
+def evaluate(expression: Expression | Pair, scope: Scope) -> Number | tuple[Number, ...]: ...
+def evaluate(expression: Expression | Pair, scope: Scope) -> Number | tuple[Number, ...]:
     """An expression's value at a place; raises LawError."""
     try:
         return expression.evaluate(scope)
@@ -179,7 +195,7 @@ def _bind_call(
             f"unknown unit or layer {shown(call.name)}: {did_you_mean(call.name, known)}"
         )
     constant: dict[str, object] = {}
-    computed: list[tuple[str, Expression]] = []
+    computed: list[tuple[str, Expression | Pair]] = []
     by_name: list[tuple[str, str]] = []
     inner: tuple[Node, ...] | None = None
     for knob, value in call.knobs.items():
@@ -195,6 +211,8 @@ def _bind_call(
             assert isinstance(value, tuple)
             _within(knob, value, units, words, named)
             inner = value or None
+        elif isinstance(value, tuple) and any(isinstance(item, str) for item in value):
+            computed.append((knob, _pair(value, words, knob)))
         elif not isinstance(value, str):
             constant[knob] = _constant(value, knob, layer, unit)
         elif knob in word_knobs:
@@ -213,8 +231,15 @@ def _bind_call(
     return Bound(layer, unit, constant, tuple(computed), tuple(by_name), inner, takes_stride, fixed)
 
 
+def _pair(value: tuple[object, ...], words: frozenset[str], knob: str) -> Pair:
+    if any(isinstance(item, bool) for item in value):
+        raise LawError(f"a pair holds numbers, but got {shown(value)}", (knob,))
+    items = tuple(_expression(str(item), words, knob) for item in value)
+    return Pair(items, frozenset().union(*(item.words for item in items)))
+
+
 def _constant(value: object, knob: str, layer: type[Layer] | None, unit: Unit | None) -> object:
-    if isinstance(value, tuple) and any(isinstance(item, (str, bool)) for item in value):
+    if isinstance(value, tuple) and any(isinstance(item, bool) for item in value):
         raise LawError(f"a pair holds numbers, but got {shown(value)}", (knob,))
     try:
         if isinstance(value, bool):

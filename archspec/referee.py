@@ -19,7 +19,16 @@ from torch import nn
 from archspec.errors import UncountedError
 
 #: what fvcore counts beside convolutions, linear layers and matrix products
-OTHER = frozenset({"batch_norm", "layer_norm", "group_norm", "adaptive_avg_pool2d"})
+OTHER = frozenset(
+    {
+        "batch_norm",
+        "layer_norm",
+        "group_norm",
+        "adaptive_avg_pool2d",
+        "upsample_nearest2d",
+        "upsample_bilinear2d",
+    }
+)
 
 #: under this name the handles tell output elements, beside the operators' flops
 ELEMENTS = "output elements"
@@ -31,21 +40,38 @@ UNCOUNTED = frozenset(
         # element by element: sums and gates of branches, activations, layer scale, biases
         "aten::add",
         "aten::mul",
+        "aten::div",
+        "aten::square",
+        "aten::exp",
+        "aten::clamp",
+        "aten::clamp_min",
+        "aten::elu",
         "aten::gelu",
         "aten::hardsigmoid",
         "aten::hardswish",
         "aten::hardtanh",
         "aten::leaky_relu",
         "aten::mish",
+        "aten::prelu",
         "aten::relu6",
+        "aten::selu",
         "aten::sigmoid",
         "aten::silu",
+        "aten::softplus",
         "aten::tanh",
         # comparisons and additions inside a window; fvcore counts the adaptive average alone
+        "aten::adaptive_max_pool2d",
         "aten::avg_pool2d",
         "aten::max_pool2d",
+        # means, maxima, lengths and shares of what lies along one axis
+        "aten::amax",
+        "aten::linalg_vector_norm",
+        "aten::mean",
+        "aten::rms_norm",
+        "aten::softmax",
         # views and copies that are younger than fvcore's list
         "aten::expand_as",
+        "aten::ones_like",
         "aten::pad",
         "aten::unflatten",
     }

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from archspec.layers.attention import Attention
-from archspec.layers.channels import Dropout, LayerScale, Scale, Shuffle, Slice, SpaceToDepth
+from archspec.layers.channels import (
+    Dropout,
+    LayerScale,
+    Scale,
+    Shuffle,
+    Slice,
+    Softmax,
+    SpaceToDepth,
+    Upsample,
+)
 from archspec.layers.convolution import Conv, DwConv, Linear
 from archspec.layers.layer import Cost, Layer
 from archspec.layers.normalization import Act, Defaults, Norm
@@ -30,7 +39,9 @@ LAYERS: dict[str, type[Layer]] = {
         Take,
         Slice,
         Shuffle,
+        Softmax,
         SpaceToDepth,
+        Upsample,
         Flatten,
     )
 }

@@ -22,34 +22,69 @@ class Windows(NamedTuple):
     columns: int
 
 
+class Heads(NamedTuple):
+    """Width of the whole, number of heads, width of a head's queries and keys, of its values."""
+
+    width: int
+    number: int
+    key: int
+    value: int
+
+    @property
+    def keys(self) -> int:
+        """Width of the queries, and of the keys, of all heads."""
+        return self.number * self.key
+
+    @property
+    def values(self) -> int:
+        """Width of the values of all heads."""
+        return self.number * self.value
+
+
 class Attention(Layer):
     """Self-attention: queries, keys and values by linear layers, their products, a projection.
 
+    width: of queries, keys and values together, and of what comes out; default the width here.
     heads, or head_dim: the number of heads is then the divisor of the width nearest to
-    width/head_dim, which is width/head_dim wherever that is whole.
+    width/head_dim, which is width/head_dim wherever that is whole. key_dim, value_dim: width of a
+    head's queries and keys, and of its values, where they are not width/heads.
+    kind: `dot` is softmax(q k); `cosine` the softmax of cosines times a trained scale a head
+    (Swin v2, arXiv 2111.09883, section 3.2); `linear` relu(q) (relu(k) v) over its sum
+    (EfficientViT, arXiv 2205.14756, section 3.1); `channel` the softmax over channels of cosines
+    along the positions, times a trained temperature a head (XCiT, arXiv 2106.09681, section 3.2).
     window: attend within windows of that size (Swin, arXiv 2103.14030, section 3.2); a window
     larger than the map shrinks to it and is not shifted. It must divide the map unless pad.
     partition: block windows are neighbours, grid windows are strided (MaxViT, arXiv 2204.01697).
-    bias: `table` is Swin's relative position table of (2h-1)(2w-1) x heads, `free` one number a
-    head, query and key (CMT, arXiv 2107.06263); share: stage uses one for all of the stage.
+    bias: `table` is Swin's relative position table of (2h-1)(2w-1) x heads, `offset` one of hw x
+    heads for distances without direction (LeViT, arXiv 2104.01136, section 4.4), `free` one
+    number a head, query and key (CMT, arXiv 2107.06263); share: stage uses one for all of the
+    stage.
     kv: nodes that keys and values pass first (spatial reduction).
     """
 
     name: ClassVar[str] = "attention"
     primary: ClassVar[str | None] = "heads"
-    words: ClassVar[frozenset[str]] = frozenset({"partition", "bias", "share"})
+    words: ClassVar[frozenset[str]] = frozenset({"kind", "partition", "bias", "share"})
     inner: ClassVar[str | None] = "kv"
 
     heads: Annotated[int, Field(ge=1, le=4096)] | None = None
     head_dim: Width | None = None
+    width: Width | None = None
+    key_dim: Width | None = None
+    value_dim: Width | None = None
+    kind: Literal["dot", "cosine", "linear", "channel"] = "dot"
     window: Kernel | None = None
     shift: Annotated[int, Field(ge=0, le=255)] = 0
     pad: bool = False
     partition: Literal["block", "grid"] = "block"
-    bias: Literal["none", "table", "free"] = "none"
+    bias: Literal["none", "table", "offset", "free"] = "none"
     share: Literal["none", "stage"] = "none"
     qkv_bias: bool = True
     project: bool = True
+
+    @property
+    def _both_stated(self) -> bool:
+        return self.key_dim is not None and self.value_dim is not None
 
     def heads_of(self, width: int) -> int:
         """Number of heads at this width."""
@@ -58,6 +93,12 @@ class Attention(Layer):
         wish = width / (self.head_dim or 32)
         divisors = [n for n in range(1, min(width, int(2 * wish) + 2) + 1) if width % n == 0]
         return min(divisors, key=lambda heads: (abs(heads - wish), heads))
+
+    def heads_at(self, shape: Shape) -> Heads:
+        """Number and widths of the heads at a place."""
+        width = self.width or shape.channels
+        count = self.heads_of(width)
+        return Heads(width, count, self.key_dim or width // count, self.value_dim or width // count)
 
     def windows(self, shape: Shape) -> Windows | None:
         """How the map is cut, or None for attention over all positions."""
@@ -74,17 +115,23 @@ class Attention(Layer):
         )
 
     def out(self, shape: Shape) -> Shape:
-        if self.heads is not None and shape.channels % self.heads:
+        heads = self.heads_at(shape)
+        if self.heads is not None and heads.width % self.heads and not self._both_stated:
             raise LawError(
                 f"heads must divide the width, but got (heads={self.heads}, "
-                f"width={shape.channels}); head_dim picks a divisor by itself"
+                f"width={heads.width}); head_dim picks a divisor by itself"
             )
+        if self.kind in ("linear", "channel") and (self.window is not None or self.bias != "none"):
+            raise LawError(f"kind {self.kind} has no single scores: drop window and bias")
+        if self.kind == "channel" and heads.key != heads.value:
+            raise LawError("kind channel needs key_dim and value_dim of one size")
+        wide = shape._replace(channels=heads.width if self.project else heads.values)
         if self.window is None:
             if self.shift or self.pad or self.partition == "grid":
                 raise LawError("shift, pad and partition need a window")
-            if self.bias == "table" and shape.extras:
+            if self.bias in ("table", "offset") and shape.extras:
                 raise LawError("a relative position table works on a map; use {take: map} first")
-            return shape
+            return wide
         cut = self.windows(shape)
         assert cut is not None
         if shape.extras:
@@ -108,10 +155,10 @@ class Attention(Layer):
                 f"map={shape.height}x{shape.width}); windows that fit: "
                 f"{', '.join(map(str, fits))}; or pad: true"
             )
-        return shape
+        return wide
 
     def cost(self, shape: Shape, out: Shape, inner: Shape | None) -> Cost:
-        width, heads = shape.channels, self.heads_of(shape.channels)
+        width, heads = shape.channels, self.heads_at(shape)
         cut = self.windows(shape)
         if cut is not None:
             if inner is not None:
@@ -121,18 +168,32 @@ class Attention(Layer):
         else:
             queries = shape.positions
             sources = keys = inner.positions if inner is not None else queries
+        if inner is not None and self.kind == "channel":
+            raise LawError("kind channel needs keys where the queries are; drop kv")
         source_width = inner.channels if inner is not None else width
-        qkv_bias = 3 * width if self.qkv_bias else 0
-        params = width * width + 2 * width * source_width + qkv_bias
-        flops = queries * width * width + sources * source_width * 2 * width
-        activations = (queries + 2 * sources) * width
-        flops += 2 * queries * keys * width
-        activations += heads * queries * keys + queries * width
+        made = heads.keys + heads.values
+        params = width * heads.keys + source_width * made
+        params += (heads.keys + made) * self.qkv_bias
+        flops = queries * width * heads.keys + sources * source_width * made
+        activations = queries * heads.keys + sources * made
+        if self.kind == "linear":
+            # the sum is one more column of the values
+            columns = heads.value + 1
+            flops += heads.keys * columns * (sources + queries)
+            activations += heads.keys * columns + queries * heads.number * columns
+        elif self.kind == "channel":
+            flops += 2 * queries * heads.keys * heads.key
+            activations += heads.keys * heads.key + queries * heads.values
+        else:
+            flops += queries * keys * made
+            activations += heads.number * queries * keys + queries * heads.values
+        if self.kind in ("cosine", "channel"):
+            params += heads.number
         depth = 3
         if self.project:
-            params += width * (width + 1)
-            flops += queries * width * width
-            activations += queries * width
+            params += heads.width * (heads.values + 1)
+            flops += queries * heads.values * heads.width
+            activations += queries * heads.width
             depth += 1
         table = self.bias_elements(shape, inner)
         if table and self.share == "stage":
@@ -148,12 +209,14 @@ class Attention(Layer):
 
     def bias_shape(self, shape: Shape, inner: Shape | None) -> tuple[int, ...] | None:
         """Shape of the position bias parameter, or None."""
-        heads, cut = self.heads_of(shape.channels), self.windows(shape)
-        if self.bias == "table":
+        heads, cut = self.heads_at(shape).number, self.windows(shape)
+        if self.bias in ("table", "offset"):
             if inner is not None:
                 raise LawError("a relative position table needs keys on the queries' map; drop kv")
             height = cut.height if cut else shape.height
             width = cut.width if cut else shape.width
+            if self.bias == "offset":
+                return (height * width, heads)
             return ((2 * height - 1) * (2 * width - 1), heads)
         if self.bias == "free":
             if cut is not None:

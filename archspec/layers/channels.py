@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -74,6 +74,44 @@ class Shuffle(Layer):
                 f"width={shape.channels})"
             )
         return shape
+
+
+class Softmax(Layer):
+    """Channels cut into `parts`, softmax across the parts (SKNet, arXiv 1903.06586, equation 5)."""
+
+    name: ClassVar[str] = "softmax"
+    primary: ClassVar[str | None] = "parts"
+
+    parts: Width
+
+    def out(self, shape: Shape) -> Shape:
+        if shape.channels % self.parts:
+            raise LawError(
+                f"parts must divide the width, but got (parts={self.parts}, width={shape.channels})"
+            )
+        return shape
+
+
+class Upsample(Layer):
+    """The map `size` times as large on each side, by the nearest position or bilinear."""
+
+    name: ClassVar[str] = "upsample"
+    primary: ClassVar[str | None] = "size"
+    words: ClassVar[frozenset[str]] = frozenset({"kind"})
+
+    size: Kernel = 2
+    kind: Literal["nearest", "bilinear"] = "nearest"
+
+    def out(self, shape: Shape) -> Shape:
+        refuse_extras(shape, "upsample")
+        return shape._replace(height=shape.height * self.size, width=shape.width * self.size)
+
+    def cost(self, shape: Shape, out: Shape, inner: Shape | None) -> Cost:
+        # fvcore: one operation an output element, four where neighbours are weighed
+        return Cost(0, 0, 0, out.elements * (4 if self.kind == "bilinear" else 1))
+
+    def reach(self, shape: Shape) -> tuple[float, float]:
+        return (1 if self.kind == "bilinear" else 0), 1 / self.size
 
 
 class SpaceToDepth(Layer):

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 class Pool(Layer):
     """Average or maximum over a sliding window, or over the whole map.
 
-    global: the mean over the map, one position out. size: an adaptive average to that map size.
+    global: the mean over the map, one position out. size: adaptive, to that map size. over:
+    channels takes the mean or the maximum of all channels instead, one channel out.
     stride defaults to the kernel, padding to 0 where both agree, else kernel//2. ceil keeps a
     last incomplete window; count_pad lets padded zeros count in an average; same pads as
     TensorFlow's SAME, whose padding never counts.
@@ -35,7 +36,7 @@ class Pool(Layer):
 
     name: ClassVar[str] = "pool"
     primary: ClassVar[str | None] = "kind"
-    words: ClassVar[frozenset[str]] = frozenset({"kind"})
+    words: ClassVar[frozenset[str]] = frozenset({"kind", "over"})
 
     kind: Literal["avg", "max", "global"]
     kernel: KernelPair = (2, 2)
@@ -45,6 +46,7 @@ class Pool(Layer):
     count_pad: bool = True
     same: bool = False
     size: KernelPair | None = None
+    over: Literal["map", "channels"] = "map"
 
     @classmethod
     def complete(
@@ -67,6 +69,7 @@ class Pool(Layer):
         """A window of one position that moves by one position."""
         return (
             self.kind != "global"
+            and self.over == "map"
             and self.size is None
             and self.kernel == (1, 1)
             and self.steps == (1, 1)
@@ -76,9 +79,9 @@ class Pool(Layer):
         refuse_extras(shape, "a pool")
         if self.kind == "global":
             return Shape(shape.channels, 1, 1)
+        if self.over == "channels":
+            return shape._replace(channels=1)
         if self.size is not None:
-            if self.kind != "avg":
-                raise LawError("size asks for an adaptive average; use kind: avg")
             return Shape(shape.channels, *self.size)
         if self.same:
             if self.padding is not None or self.ceil:
@@ -105,13 +108,15 @@ class Pool(Layer):
 
     def cost(self, shape: Shape, out: Shape, inner: Shape | None) -> Cost:
         # fvcore counts adaptive average pooling, one operation an input element, and no other.
-        if self.kind == "global" or self.size is not None:
+        if self.kind == "global" or (self.size is not None and self.kind == "avg"):
             return Cost(0, 0, 0, shape.elements)
         return FREE
 
     def reach(self, shape: Shape) -> tuple[float, float]:
         if self.kind == "global":
             return float("inf"), max(shape.height, shape.width)
+        if self.over == "channels":
+            return 0, 1
         if self.size is not None:
             stride = max(1, shape.height // self.size[0], shape.width // self.size[1])
             return stride - 1, stride

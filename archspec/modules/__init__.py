@@ -5,7 +5,16 @@ from __future__ import annotations
 from torch import nn
 
 from archspec.layers.attention import Attention
-from archspec.layers.channels import Dropout, LayerScale, Scale, Shuffle, Slice, SpaceToDepth
+from archspec.layers.channels import (
+    Dropout,
+    LayerScale,
+    Scale,
+    Shuffle,
+    Slice,
+    Softmax,
+    SpaceToDepth,
+    Upsample,
+)
 from archspec.layers.convolution import Conv, DwConv, Linear
 from archspec.layers.normalization import Act, Norm
 from archspec.layers.pooling import Pool
@@ -27,7 +36,7 @@ def layer_module(
         case Norm():
             return normalization.norm(layer, shape)
         case Act():
-            return normalization.act(layer)
+            return normalization.act(layer, shape)
         case Pool():
             return pooling.pool(layer)
         case Attention():
@@ -43,6 +52,10 @@ def layer_module(
             return channels.Slice(layer.start, layer.stop)
         case Shuffle():
             return channels.Shuffle(layer.groups)
+        case Softmax():
+            return channels.Softmax(layer.parts)
+        case Upsample():
+            return nn.Upsample(scale_factor=layer.size, mode=layer.kind)
         case SpaceToDepth():
             return channels.SpaceToDepth(layer.size)
         case ClassToken():

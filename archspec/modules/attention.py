@@ -6,6 +6,8 @@ without windows), M positions of a window, L heads, D channels of a head.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -14,11 +16,19 @@ from archspec.layers import Shape
 from archspec.layers.attention import Attention as AttentionLayer
 from archspec.modules.resolution import check_resolution
 from archspec.modules.tokens import as_map, as_tokens
-from archspec.modules.windows import cut_windows, join_windows, relative_index, shift_mask
+from archspec.modules.windows import (
+    cut_windows,
+    join_windows,
+    offset_index,
+    relative_index,
+    shift_mask,
+)
 
 
 class Attention(nn.Module):
     """softmax(q k^T / sqrt(D) + bias) v, projected; (N, C, H, W) or (N, T, C) alike.
+
+    kind `cosine`: softmax(s cos(q, k) + bias) v; `linear`: relu(q) (relu(k)^T v) over its sum.
 
     kv: what keys and values pass first, with its output shape. shared: the parameters that the
     attention layers of a stage share; the stage registers them.
@@ -37,9 +47,10 @@ class Attention(nn.Module):
         path: str,
     ) -> None:
         super().__init__()
-        width = shape.channels
+        width, heads = shape.channels, layer.heads_at(shape)
         self.shape, self.path = shape, path
-        self.heads = layer.heads_of(width)
+        self.heads, self.kind = heads.number, layer.kind
+        self.widths = (heads.keys, heads.keys, heads.values)
         self.cut = layer.windows(shape)
         self.windows = 1
         if self.cut is not None:
@@ -50,23 +61,28 @@ class Attention(nn.Module):
         self.kv = kv
         self.keys = shape if kv_shape is None else kv_shape
         if kv is None or kv_shape is None:
-            self.to_qkv = nn.Linear(width, 3 * width, bias=layer.qkv_bias)
+            self.to_qkv = nn.Linear(width, sum(self.widths), bias=layer.qkv_bias)
         else:
-            self.to_q = nn.Linear(width, width, bias=layer.qkv_bias)
-            self.to_kv = nn.Linear(kv_shape.channels, 2 * width, bias=layer.qkv_bias)
-        self.proj = nn.Linear(width, width) if layer.project else nn.Identity()
+            self.to_q = nn.Linear(width, heads.keys, bias=layer.qkv_bias)
+            self.to_kv = nn.Linear(kv_shape.channels, sum(self.widths[1:]), bias=layer.qkv_bias)
+        if layer.kind == "cosine":
+            self.scale = nn.Parameter(torch.full((heads.number, 1, 1), math.log(10)))
+        elif layer.kind == "channel":
+            self.temperature = nn.Parameter(torch.ones(heads.number, 1, 1))
+        self.proj = nn.Linear(heads.values, heads.width) if layer.project else nn.Identity()
         self._add_bias(layer, kv_shape, shared)
 
     def _add_bias(
         self, layer: AttentionLayer, kv_shape: Shape | None, shared: nn.ParameterDict
     ) -> None:
-        self.kind = layer.bias
+        self.bias_kind = layer.bias
         cut, shape = self.cut, self.shape
         mask = shift_mask(cut, self.grid) if cut else None
         self.register_buffer("apart", mask, persistent=False)
-        if layer.bias == "table":
+        if layer.bias in ("table", "offset"):
             height, width = (cut.height, cut.width) if cut else (shape.height, shape.width)
-            self.register_buffer("index", relative_index(height, width), persistent=False)
+            index = relative_index if layer.bias == "table" else offset_index
+            self.register_buffer("index", index(height, width), persistent=False)
         size, self._key = layer.bias_shape(shape, kv_shape), layer.shared_key(shape, kv_shape)
         if size is None:
             return
@@ -85,7 +101,14 @@ class Attention(nn.Module):
         if self.bound:
             check_resolution(x, self.shape, self.path)
         q, k, v = self._split(x)
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=self._mask(q.dtype))
+        if self.kind == "linear":
+            y = linear_attention(q, k, v)
+        elif self.kind == "channel":
+            y = channel_attention(q, k, v, self.temperature)
+        else:
+            scale = 1.0 if self.kind == "cosine" else None
+            mask = self._mask(q.dtype)
+            y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale)
         # (N B) L M D or N (B L) M D -> N B L M D -> N B M L D -> N B M C
         y = y.reshape(x.shape[0], self.windows, self.heads, -1, y.shape[-1])
         y_NBMC: Tensor = self.proj(y.transpose(2, 3).flatten(3))
@@ -106,19 +129,25 @@ class Attention(nn.Module):
             height, width = self.shape.height, self.shape.width
             x_NBMC = cut_windows(x.permute(0, 2, 3, 1), self.cut, self.grid, height, width)
         if self.kv is None:
-            q, k, v = self._heads(self.to_qkv(x_NBMC), 3)
+            q, k, v = self.to_qkv(x_NBMC).split(self.widths, dim=3)
         else:
-            (q,) = self._heads(self.to_q(x_NBMC), 1)
-            k, v = self._heads(self.to_kv(as_tokens(self.kv(x))[:, None]), 2)
-        return q, k, v
+            q = self.to_q(x_NBMC)
+            k, v = self.to_kv(as_tokens(self.kv(x))[:, None]).split(self.widths[1:], dim=3)
+        q, k, v = (self._heads(part) for part in (q, k, v))
+        if self.kind == "cosine":
+            # Swin v2's bound on the scale
+            q = F.normalize(q, dim=-1) * self.scale.clamp(max=math.log(100.0)).exp()
+            k = F.normalize(k, dim=-1)
+        return self._flat(q), self._flat(k), self._flat(v)
 
-    def _heads(self, x: Tensor, parts: int) -> tuple[Tensor, ...]:
-        # N B M (parts L D) -> parts N B L M D
-        heads = torch.unflatten(x, 3, (parts, self.heads, -1)).permute(3, 0, 1, 4, 2, 5)
+    def _heads(self, x: Tensor) -> Tensor:
+        # N B M (L D) -> N B L M D
+        return torch.unflatten(x, 3, (self.heads, -1)).transpose(2, 3)
+
+    def _flat(self, x_NBLMD: Tensor) -> Tensor:
         # windows go to the batch where all have one mask, else to the heads, because the fused
         # kernels take four axes and the shift mask differs between windows, not between images.
-        heads = heads.flatten(1, 2) if self.apart is None else heads.flatten(2, 3)
-        return torch.unbind(heads, 0)
+        return x_NBLMD.flatten(0, 1) if self.apart is None else x_NBLMD.flatten(1, 2)
 
     def _mask(self, dtype: torch.dtype) -> Tensor | None:
         """What is added to the scores, (1, L, M, M) or (1, B L, M, M), or None."""
@@ -135,14 +164,14 @@ class Attention(nn.Module):
 
     def position_bias(self) -> Tensor | None:
         """The parameter that is added to the scores, as it is kept: a table, or free."""
-        if self.kind == "none":
+        if self.bias_kind == "none":
             return None
         bias: Tensor = self.bias if self._key is None else self._shared[0][self._key]
         return bias
 
     def _bias_of_heads(self) -> Tensor | None:
         bias = self.position_bias()
-        if bias is None or self.kind != "table":
+        if bias is None or self.bias_kind == "free":
             return bias
         # M M L -> L M M
         return bias[self.index].permute(2, 0, 1)
@@ -153,8 +182,10 @@ class Attention(nn.Module):
             words.append(f"{'grid' if self.grid else 'window'}={self.cut.height}x{self.cut.width}")
             if self.apart is not None:
                 words.append(f"shift={self.cut.shift_height},{self.cut.shift_width}")
-        if self.kind != "none":
-            words.append(f"bias={self.kind if self._key is None else self._key}")
+        if self.kind != "dot":
+            words.append(f"kind={self.kind}")
+        if self.bias_kind != "none":
+            words.append(f"bias={self.bias_kind if self._key is None else self._key}")
         return ", ".join(words)
 
 
@@ -167,12 +198,26 @@ def _bias(layer: AttentionLayer, size: tuple[int, ...]) -> nn.Parameter:
     return table
 
 
+def linear_attention(q_BLMD: Tensor, k_BLMD: Tensor, v_BLMD: Tensor) -> Tensor:
+    """relu(q) (relu(k)^T v) / (relu(q) relu(k)^T 1), at least an eps below the line."""
+    ones = torch.ones_like(v_BLMD[..., :1])
+    both = F.relu(q_BLMD) @ (F.relu(k_BLMD).transpose(-2, -1) @ torch.cat([v_BLMD, ones], -1))
+    return both[..., :-1] / both[..., -1:].clamp(min=1e-15)
+
+
+def channel_attention(q: Tensor, k: Tensor, v: Tensor, temperature_L11: Tensor) -> Tensor:
+    """v softmax(t cos(k, q) along positions)^T: channels of a head attend to each other."""
+    q_BLMD, k_BLMD = F.normalize(q, dim=-2), F.normalize(k, dim=-2)
+    scores_BLDD = (q_BLMD.transpose(-2, -1) @ k_BLMD) * temperature_L11
+    return v @ scores_BLDD.softmax(-1).transpose(-2, -1)
+
+
 def constants(layer: AttentionLayer, shape: Shape) -> int:
     """Numbers in the module's buffers: the index into the table and the shift mask."""
     cut = layer.windows(shape)
     if cut is None:
-        return shape.positions**2 if layer.bias == "table" else 0
+        return shape.positions**2 if layer.bias in ("table", "offset") else 0
     inside = (cut.height * cut.width) ** 2
     windows = cut.rows * cut.columns // (cut.height * cut.width)
     shifted = bool(cut.shift_height or cut.shift_width)
-    return inside * ((layer.bias == "table") + shifted * windows)
+    return inside * ((layer.bias in ("table", "offset")) + shifted * windows)

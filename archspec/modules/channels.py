@@ -53,6 +53,23 @@ class Slice(nn.Module):
         return f"{self.start}, {self.stop}"
 
 
+class Softmax(nn.Module):
+    """softmax across the parts of the channels; (N, C, H, W) or (N, T, C) alike."""
+
+    def __init__(self, parts: int) -> None:
+        super().__init__()
+        self.parts = parts
+
+    def forward(self, x: Tensor) -> Tensor:
+        channels = 2 if x.dim() == 3 else 1
+        # C -> parts C/parts
+        apart = torch.unflatten(x, channels, (self.parts, -1))
+        return apart.softmax(channels).flatten(channels, channels + 1)
+
+    def extra_repr(self) -> str:
+        return str(self.parts)
+
+
 class Shuffle(nn.Module):
     """Channels of g groups interleaved: g C/g -> C/g g; (N, C, H, W) or (N, T, C) alike."""
 

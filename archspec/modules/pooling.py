@@ -31,12 +31,29 @@ class SamePool(nn.Module):
         return f"kernel={self.kernel}, stride={self.stride}, highest={self.highest}"
 
 
+class ChannelPool(nn.Module):
+    """Mean or maximum of all channels; (N, C, H, W) to (N, 1, H, W)."""
+
+    def __init__(self, highest: bool) -> None:
+        super().__init__()
+        self.highest = highest
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.amax(1, keepdim=True) if self.highest else x.mean(1, keepdim=True)
+
+    def extra_repr(self) -> str:
+        return "max" if self.highest else "avg"
+
+
 def pool(layer: Pool) -> nn.Module:
     """Average or maximum over windows, or an average to one map size."""
     if layer.kind == "global":
         return nn.AdaptiveAvgPool2d(1)
+    if layer.over == "channels":
+        return ChannelPool(layer.kind == "max")
     if layer.size is not None:
-        return nn.AdaptiveAvgPool2d(layer.size)
+        adaptive = nn.AdaptiveMaxPool2d if layer.kind == "max" else nn.AdaptiveAvgPool2d
+        return adaptive(layer.size)
     if layer.same:
         return SamePool(layer)
     if layer.kind == "max":

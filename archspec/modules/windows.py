@@ -75,3 +75,11 @@ def relative_index(height: int, width: int) -> Tensor:
     down = row[:, None] - row[None, :] + height - 1
     right = column[:, None] - column[None, :] + width - 1
     return down * (2 * width - 1) + right
+
+
+def offset_index(height: int, width: int) -> Tensor:
+    """Row of the position table for query and key, by the size of their distances; (M, M)."""
+    row = torch.arange(height).repeat_interleave(width)
+    column = torch.arange(width).repeat(height)
+    down = (row[:, None] - row[None, :]).abs()
+    return down * width + (column[:, None] - column[None, :]).abs()

@@ -32,9 +32,9 @@ def resize(model: Network, name: str, value: Tensor) -> Resized | None:
     owner = _owner(model, name)
     if isinstance(owner, Position) and name.endswith(".weight"):
         return _position(owner.shape, value)
-    if isinstance(owner, Attention) and owner.kind == "table":
+    if isinstance(owner, Attention) and owner.bias_kind in ("table", "offset"):
         return _table(owner, value)
-    if isinstance(owner, Attention) and owner.kind == "free":
+    if isinstance(owner, Attention) and owner.bias_kind == "free":
         return _free(owner, value)
     return None
 
@@ -86,7 +86,9 @@ def _position(shape: Shape, value: Tensor) -> Resized | None:
 
 def _table(owner: Attention, value: Tensor) -> Resized | None:
     inside = owner.cut or owner.shape
-    new = (2 * inside.height - 1, 2 * inside.width - 1)
+    new = (inside.height, inside.width)
+    if owner.bias_kind == "table":
+        new = (2 * inside.height - 1, 2 * inside.width - 1)
     old = _grid(value.shape[0], new)
     if value.dim() != 2 or value.shape[1] != owner.heads or old is None:
         return None
