@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from archspec.units import Unit
 
 #: words with a meaning everywhere
-WORDS = frozenset({"w", "w_in", "stride", "classes", "tokens"})
+WORDS = frozenset({"w", "w_in", "stride", "classes", "tokens", "rows", "columns"})
 #: words with a meaning inside stages and units
 STAGE_WORDS = WORDS | {"w_out"}
 

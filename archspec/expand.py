@@ -63,6 +63,8 @@ class Expander:
             "w": shape.channels,
             "w_in": shape.channels,
             "tokens": shape.positions,
+            "rows": shape.height,
+            "columns": shape.width,
             "stride": stride,
             "classes": self.classes,
         }
@@ -245,7 +247,11 @@ class Expander:
 
     def _token_mix(self, node: TokenMix, shape: Shape, scope: dict[str, object]) -> Plan:
         turned = Shape(shape.positions, shape.channels, 1)
-        do, _ = self.sequence(node.do, turned, {**scope, "tokens": shape.positions})
+        do, _ = self.sequence(
+            node.do,
+            turned,
+            {**scope, "tokens": shape.positions, "rows": shape.channels, "columns": 1},
+        )
         if do.out != turned:
             raise LawError(
                 f"token_mix must end with the {shape.positions} tokens it began with, but got "

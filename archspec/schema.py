@@ -18,7 +18,7 @@ from archspec.layers import LAYERS, Defaults, Layer
 from archspec.nodes import BRANCHED, MOST_TIMES
 from archspec.resolve import FORMAT
 from archspec.spec import Input, NetworkSpec, Reference, Stage
-from archspec.units import Knob, Unit, shipped_units
+from archspec.units import KINDS, Knob, Unit, shipped_units
 
 Schema = dict[str, Any]
 
@@ -203,7 +203,9 @@ def _unit_knob(knob: Knob, word: bool, own: bool) -> Schema:
 def _unit_text() -> Schema:
     value = {"type": ["number", "string", "boolean", "null", "array"]}
     knob = _mapping({**_fields(Knob), "default": value})
-    knob["properties"]["choices"] = {"type": "array", "minItems": 1}
+    knob["properties"]["choices"] = {
+        "anyOf": [{"type": "array", "minItems": 1}, {"enum": [*KINDS]}]
+    }
     return _mapping(
         {
             "doc": ANY_TEXT,

@@ -40,6 +40,12 @@ def shipped_spaces() -> dict[str, Path]:
     return {path.stem: path for path in shipped_files("spaces")}
 
 
+@cache
+def shipped_weights() -> dict[str, Path]:
+    """Files of layouts of published weights by family."""
+    return {path.stem: path for path in shipped_files("weights")}
+
+
 def find_shipped(name: str) -> Path | None:
     """A shipped network or space by its name, or by what stands before `_patch` in it.
 

@@ -25,12 +25,13 @@ from pydantic import (
 
 from archspec.binding import STAGE_WORDS, WORDS, bind
 from archspec.dump import dump_yaml
-from archspec.errors import LawError, QuantityError
+from archspec.errors import LawError, QuantityError, did_you_mean
 from archspec.layers import Defaults, Shape
 from archspec.load import parse_yaml
 from archspec.nodes import MOST_TIMES, NodeList, dump_nodes, parse_nodes
 from archspec.quantities import parse_count
 from archspec.resolve import FORMAT, locate, placed, resolve
+from archspec.shipped import shipped_weights
 from archspec.strict import Strict, law_of, shown, whole
 from archspec.units import Unit, make_units, shipped_units
 
@@ -216,6 +217,13 @@ def _plain_name(name: str) -> str:
     return name
 
 
+def _known_weights(family: str) -> str:
+    if family not in shipped_weights():
+        known = did_you_mean(family, shipped_weights())
+        raise LawError(f"no family of weights is called {shown(family)}: {known}")
+    return family
+
+
 class NetworkSpec(Strict):
     """A whole network."""
 
@@ -230,7 +238,7 @@ class NetworkSpec(Strict):
     stem: Nodes = NodeList()
     stages: tuple[Stage, ...] = ()
     head: Nodes = NodeList()
-    weights: Annotated[str, AfterValidator(_plain_name)] | None = None
+    weights: Annotated[str, AfterValidator(_known_weights)] | None = None
     reference: Reference | None = None
 
     _tree: Any = PrivateAttr(default=None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import ValidationError, field_validator
 
@@ -16,6 +16,7 @@ from archspec.binding import STAGE_WORDS, bind, evaluate
 from archspec.errors import LawError, SpecError, did_you_mean
 from archspec.expressions import Expression, parse
 from archspec.layers import LAYERS
+from archspec.layers.normalization import ActKind, NormKind
 from archspec.load import read_yaml
 from archspec.marks import MarkedDict, find_mark
 from archspec.nodes import STRUCTURE, Call, Join, Node, Residual, Times, TokenMix, parse_nodes
@@ -28,17 +29,35 @@ if TYPE_CHECKING:
 #: a unit that calls a unit that calls ...: no network needs more
 MOST_NESTED = 48
 
+#: what `choices` may name instead of listing it; null is the spec's default
+KINDS: dict[str, tuple[str | None, ...]] = {
+    "norms": (None, *get_args(NormKind)),
+    "acts": (None, *get_args(ActKind)),
+}
+
 Value = int | float | bool | str | tuple[Any, ...] | None
 
 
 class Knob(Strict):
-    """A knob's default (a value, an expression or a word) and what it may be."""
+    """A knob's default (a value, an expression or a word) and what it may be.
+
+    choices: the legal values, or `norms` or `acts` for all kinds of these layers.
+    """
 
     default: Value = None
     min: float | None = None
     max: float | None = None
     choices: tuple[Value, ...] | None = None
     doc: str = ""
+
+    @field_validator("choices", mode="before")
+    @classmethod
+    def _kinds(cls, raw: object) -> object:
+        if not isinstance(raw, str):
+            return raw
+        if raw not in KINDS:
+            raise LawError(f"choices is a list, or one of: {', '.join(KINDS)}; got {shown(raw)}")
+        return KINDS[raw]
 
     def check(self, value: object) -> None:
         """Raise LawError unless the value lies within min, max and choices."""
@@ -86,6 +105,7 @@ class Unit:
     __slots__ = (
         "_bounded",
         "_defaults",
+        "_passed",
         "body",
         "knobs",
         "memory",
@@ -107,6 +127,8 @@ class Unit:
             if spec.choices is not None or spec.min is not None or spec.max is not None
         )
         self._defaults: dict[str, Expression] = {}
+        #: word knobs whose default is what an earlier one holds
+        self._passed: dict[str, str] = {}
         legal = set(STAGE_WORDS)
         words = set()
         for knob, spec in self.knobs.items():
@@ -114,6 +136,8 @@ class Unit:
                 raise LawError(f"a knob cannot be called {knob!r}", ("knobs", knob))
             default = spec.default
             if spec.choices is not None and any(isinstance(item, str) for item in spec.choices):
+                if isinstance(default, str) and default in words:
+                    self._passed[knob] = default
                 words.add(knob)
             elif isinstance(default, str):
                 if default.isidentifier() and default not in legal:
@@ -142,6 +166,9 @@ class Unit:
         try:
             for knob, spec in self.knobs.items():
                 if knob not in given:
+                    if knob in self._passed:
+                        scope[knob] = scope[self._passed[knob]]
+                        continue
                     expression = self._defaults.get(knob)
                     scope[knob] = evaluate(expression, scope) if expression else spec.default
             for knob, spec in self._bounded:

@@ -17,6 +17,7 @@ from archspec.resolve import KEYS, locate, placed, resolve
 from archspec.spec import Memory, make_spec
 from archspec.template import Pick, Template
 from archspec.units import make_units, shipped_units
+from archspec.weights.layouts import read_layouts
 
 #: different errors of one space that are told
 MOST_TOLD = 20
@@ -30,6 +31,8 @@ def check(source: str) -> tuple[str, list[ArchspecError]]:
         path = locate(source)
         if _is_units_file(path):
             return _check_units(path), []
+        if _is_layouts_file(path):
+            return f"{len(read_layouts(path))} layouts of weights", []
         tree = resolve(path)
         template = _template(tree)
         if template.has_domains:
@@ -46,6 +49,12 @@ def _is_units_file(path: Path) -> bool:
     tree = read_yaml(path)
     bodies = all(isinstance(text, Mapping) and "body" in text for text in tree.values())
     return bool(tree) and bodies and not any(key in KEYS for key in tree)
+
+
+def _is_layouts_file(path: Path) -> bool:
+    tree = read_yaml(path)
+    named = all(isinstance(text, Mapping) and "names" in text for text in tree.values())
+    return bool(tree) and named and not any(key in KEYS for key in tree)
 
 
 def _check_units(path: Path) -> str:

@@ -59,7 +59,8 @@ class Attention(Layer):
     heads for distances without direction (LeViT, arXiv 2104.01136, section 4.4), `free` one
     number a head, query and key (CMT, arXiv 2107.06263); share: stage uses one for all of the
     stage.
-    kv: nodes that keys and values pass first (spatial reduction).
+    kv: nodes that keys and values pass first (spatial reduction). qkv: false where what enters is
+    queries, keys and values of all heads already, side by side; project: false for no projection.
     """
 
     name: ClassVar[str] = "attention"
@@ -79,6 +80,7 @@ class Attention(Layer):
     partition: Literal["block", "grid"] = "block"
     bias: Literal["none", "table", "offset", "free"] = "none"
     share: Literal["none", "stage"] = "none"
+    qkv: bool = True
     qkv_bias: bool = True
     project: bool = True
 
@@ -96,7 +98,7 @@ class Attention(Layer):
 
     def heads_at(self, shape: Shape) -> Heads:
         """Number and widths of the heads at a place."""
-        width = self.width or shape.channels
+        width = self.width or (shape.channels if self.qkv else shape.channels // 3)
         count = self.heads_of(width)
         return Heads(width, count, self.key_dim or width // count, self.value_dim or width // count)
 
@@ -125,6 +127,12 @@ class Attention(Layer):
             raise LawError(f"kind {self.kind} has no single scores: drop window and bias")
         if self.kind == "channel" and heads.key != heads.value:
             raise LawError("kind channel needs key_dim and value_dim of one size")
+        if not self.qkv and shape.channels != 2 * heads.keys + heads.values:
+            raise LawError(
+                "qkv: false needs queries, keys and values side by side, but got "
+                f"(width={shape.channels}, heads={heads.number}, key_dim={heads.key}, "
+                f"value_dim={heads.value})"
+            )
         wide = shape._replace(channels=heads.width if self.project else heads.values)
         if self.window is None:
             if self.shift or self.pad or self.partition == "grid":
@@ -168,14 +176,18 @@ class Attention(Layer):
         else:
             queries = shape.positions
             sources = keys = inner.positions if inner is not None else queries
+        if inner is not None and not self.qkv:
+            raise LawError("qkv: false leaves nothing for kv to do; drop one of them")
         if inner is not None and self.kind == "channel":
             raise LawError("kind channel needs keys where the queries are; drop kv")
         source_width = inner.channels if inner is not None else width
         made = heads.keys + heads.values
-        params = width * heads.keys + source_width * made
-        params += (heads.keys + made) * self.qkv_bias
-        flops = queries * width * heads.keys + sources * source_width * made
-        activations = queries * heads.keys + sources * made
+        params = flops = activations = 0
+        if self.qkv:
+            params = width * heads.keys + source_width * made
+            params += (heads.keys + made) * self.qkv_bias
+            flops = queries * width * heads.keys + sources * source_width * made
+            activations = queries * heads.keys + sources * made
         if self.kind == "linear":
             # the sum is one more column of the values
             columns = heads.value + 1
@@ -189,7 +201,7 @@ class Attention(Layer):
             activations += heads.number * queries * keys + queries * heads.values
         if self.kind in ("cosine", "channel"):
             params += heads.number
-        depth = 3
+        depth = 2 + self.qkv
         if self.project:
             params += heads.width * (heads.values + 1)
             flops += queries * heads.values * heads.width

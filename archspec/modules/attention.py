@@ -60,7 +60,9 @@ class Attention(nn.Module):
         self.bound = layer.bound_to(shape)
         self.kv = kv
         self.keys = shape if kv_shape is None else kv_shape
-        if kv is None or kv_shape is None:
+        if not layer.qkv:
+            self.to_qkv: nn.Module = nn.Identity()
+        elif kv is None or kv_shape is None:
             self.to_qkv = nn.Linear(width, sum(self.widths), bias=layer.qkv_bias)
         else:
             self.to_q = nn.Linear(width, heads.keys, bias=layer.qkv_bias)

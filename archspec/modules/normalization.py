@@ -32,7 +32,7 @@ class RmsNorm(nn.RMSNorm):
     def forward(self, x: Tensor) -> Tensor:
         # N C H W -> N H W C -> N C H W
         last = x if x.dim() == 3 else x.permute(0, 2, 3, 1)
-        y: Tensor = F.rms_norm(last, self.normalized_shape, self.weight, self.eps)
+        y: Tensor = nn.functional.rms_norm(last, list(self.normalized_shape), self.weight, self.eps)
         return y if x.dim() == 3 else y.permute(0, 3, 1, 2)
 
 
@@ -46,7 +46,7 @@ class ResponseNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        norm_NC11 = torch.linalg.vector_norm(x, dim=(2, 3), keepdim=True)
+        norm_NC11: Tensor = torch.linalg.vector_norm(x, dim=(2, 3), keepdim=True)
         share = norm_NC11 / (norm_NC11.mean(1, keepdim=True) + self.eps)
         return x + self.weight[:, None, None] * (x * share) + self.bias[:, None, None]
 

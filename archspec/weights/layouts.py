@@ -19,7 +19,7 @@ from archspec.errors import LawError, SpecError, WeightsError, did_you_mean
 from archspec.expressions import Expression, parse
 from archspec.load import read_yaml
 from archspec.resolve import placed
-from archspec.shipped import shipped_files
+from archspec.shipped import shipped_weights
 from archspec.strict import Strict, law_of, shown
 
 #: `{s}` or `{s+1:a}` in a name
@@ -27,22 +27,34 @@ _PLACE = re.compile(r"\{([^{}]*)\}")
 #: numbers that every name may use, beside those that its rule binds
 COUNTERS = ("block", "layer")
 #: what a rule says that is not a deeper rule
-_SELF, _TO, _VIEW = ".", "to", "view"
+_SELF, _TO = ".", "to"
 
 
 #: a piece of a name: a text, or a number and whether it is written as a letter
 _Part = str | tuple[Expression, bool]
 
 
+class Form(NamedTuple):
+    """How the same numbers stand there.
+
+    view: the shape that the tensor has there; 0 is as ours at this axis, -1 what follows.
+    rows, order: their first axis seen as `rows`, its axes in this order, is our first axis.
+    """
+
+    view: tuple[int, ...] | None = None
+    rows: tuple[int, ...] | None = None
+    order: tuple[int, ...] | None = None
+
+
 class Their(NamedTuple):
     """What one of our tensors is there.
 
-    names: one, or several whose tensors ours is, one after the other along the first axis.
-    view: the shape that it has there, -1 for what follows; None where it is as ours.
+    names: one, or several whose tensors ours is, in equal parts along the first axis; a name that
+    stands twice takes two parts.
     """
 
     names: tuple[str, ...]
-    view: tuple[int, ...] | None
+    form: Form
 
 
 class _Rule(NamedTuple):
@@ -50,7 +62,7 @@ class _Rule(NamedTuple):
 
     ours: re.Pattern[str]
     theirs: tuple[tuple[_Part, ...], ...]
-    view: tuple[int, ...] | None
+    form: Form
 
 
 class _Text(Strict):
@@ -79,18 +91,24 @@ class Layout:
         self._rules = tuple(_rules("", (), text.names))
 
     def find(self, ours: str, counters: Mapping[str, int]) -> Their | None:
-        """What a tensor of ours is called there, by the rule that says most of its name."""
-        best: tuple[int, _Rule, re.Match[str]] | None = None
+        """What a tensor of ours is called there.
+
+        By the rule that says most of its name; of equals, by the one with fewer numbers left open.
+        """
+        best: tuple[tuple[int, int], _Rule, re.Match[str]] | None = None
         for rule in self._rules:
             match = rule.ours.match(ours)
-            if match and (best is None or match.end() > best[0]):
-                best = (match.end(), rule, match)
+            if match is None:
+                continue
+            says = (match.end(), -rule.ours.groups)
+            if best is None or says > best[0]:
+                best = (says, rule, match)
         if best is None:
             return None
-        end, rule, match = best
+        (end, _), rule, match = best
         scope = {**counters, **{word: int(number) for word, number in match.groupdict().items()}}
         names = tuple(_filled(parts, scope) + ours[end:] for parts in rule.theirs)
-        return Their(names, rule.view)
+        return Their(names, rule.form)
 
     def skips(self, theirs: str) -> bool:
         """Whether a tensor of theirs is left out on purpose."""
@@ -114,7 +132,7 @@ def _rules(prefix: str, before: tuple[str, ...], names: Mapping[str, Any]) -> It
         raise LawError(f"a name is needed, but got {shown(own)}", (_SELF,))
     before = (*before, own) if own else before
     if prefix and own:
-        yield _rule(prefix, before, [""], None)
+        yield _rule(prefix, before, [""], Form())
     for key, value in names.items():
         if key == _SELF:
             continue
@@ -123,28 +141,30 @@ def _rules(prefix: str, before: tuple[str, ...], names: Mapping[str, Any]) -> It
             if isinstance(value, Mapping) and _TO not in value:
                 yield from _rules(path, before, value)
             elif isinstance(value, Mapping):
-                yield _rule(path, before, [value[_TO]], _view(value))
+                names_there = value[_TO] if isinstance(value[_TO], list) else [value[_TO]]
+                yield _rule(path, before, names_there, _form(value))
             else:
-                yield _rule(path, before, value if isinstance(value, list) else [value], None)
+                yield _rule(path, before, value if isinstance(value, list) else [value], Form())
         except LawError as error:
             raise error.under(key) from None
 
 
-def _view(value: Mapping[str, Any]) -> tuple[int, ...]:
-    view = value.get(_VIEW)
-    if (
-        set(value) != {_TO, _VIEW}
-        or not isinstance(view, list)
-        or not all(type(size) is int and size >= -1 for size in view)
-        or view.count(-1) > 1
-    ):
-        raise LawError("a tensor of another shape there is {to: NAME, view: [-1, 1, ...]}")
-    return tuple(view)
+def _form(value: Mapping[str, Any]) -> Form:
+    given = {key: tuple(sizes) for key, sizes in value.items() if isinstance(sizes, list)}
+    given.pop(_TO, None)
+    known = given.keys() <= set(Form._fields) and set(value) - {_TO} <= given.keys()
+    whole = all(type(size) is int and size >= -1 for sizes in given.values() for size in sizes)
+    if not known or not whole or any(sizes.count(-1) > 1 for sizes in given.values()):
+        raise LawError("a tensor that is laid out otherwise is {to: NAME, view: [0, -1, 1, 1]}")
+    form = Form(**given)
+    if sorted(form.order or ()) != list(range(len(form.rows or ()))):
+        raise LawError(
+            "rows and order go together: {to: NAME, rows: [-1, 3, 32], order: [1, 0, 2]}"
+        )
+    return form
 
 
-def _rule(
-    path: str, before: tuple[str, ...], theirs: list[Any], view: tuple[int, ...] | None
-) -> _Rule:
+def _rule(path: str, before: tuple[str, ...], theirs: list[Any], form: Form) -> _Rule:
     if not all(isinstance(name, str) for name in theirs):
         raise LawError(f"a name, a list of names or deeper names are needed, but got {theirs}")
     words: list[str] = []
@@ -161,7 +181,7 @@ def _rule(
         marked = marked.replace(re.escape(f"\0{word}\0"), rf"(?P<{word}>\d+)")
     legal = {*words, *COUNTERS}
     parts = tuple(tuple(_parts(".".join(filter(None, (*before, name))), legal)) for name in theirs)
-    return _Rule(re.compile(rf"{marked}(?=\.|$)"), parts, view)
+    return _Rule(re.compile(rf"{marked}(?=\.|$)"), parts, form)
 
 
 def _parts(text: str, legal: set[str]) -> Iterator[_Part]:
@@ -178,15 +198,10 @@ def _parts(text: str, legal: set[str]) -> Iterator[_Part]:
         yield expression, bool(letter)
 
 
-def layout_files() -> dict[str, Path]:
-    """The files of layouts by family."""
-    return {path.stem: path for path in shipped_files("weights")}
-
-
 @cache
 def layouts_of(family: str) -> tuple[Layout, ...]:
     """The layouts of a family, the usual one first; raises SpecError with the place."""
-    files = layout_files()
+    files = shipped_weights()
     if family not in files:
         raise WeightsError(
             f"no family of weights is called {family!r}: {did_you_mean(family, sorted(files))}"

@@ -94,13 +94,13 @@ def load_state(
     resized, missing, misfits = [], [], []
     used: set[str] = set()
     for pair in pairs:
-        used.update(pair.theirs)
-        if not pair.theirs or any(name not in state for name in pair.theirs):
+        used.update(pair.names)
+        if not pair.names or any(name not in state for name in pair.names):
             # torch itself does without the count of batches, as files older than it do
             if not pair.ours.endswith("num_batches_tracked"):
                 missing.append(_both(pair))
             continue
-        value = _joined([state[name] for name in pair.theirs], own[pair.ours])
+        value = _ours(pair, [state[name] for name in pair.names], own[pair.ours])
         if value.shape != own[pair.ours].shape:
             other = resize(model, pair.ours, value)
             if other is None:
@@ -164,13 +164,13 @@ def rows_of(
 
 
 def _row(pair: Pair, own: Tensor, state: Mapping[str, Tensor] | None) -> Row:
-    found = [] if state is None else [state[name] for name in pair.theirs if name in state]
+    found = [] if state is None else [state[name] for name in pair.names if name in state]
     there, verdict = "", "missing"
-    if found and len(found) == len(pair.theirs):
-        value = _joined(found, own)
+    if found and len(found) == len(pair.names):
+        value = _ours(pair, found, own)
         there = " + ".join(map(_size, found))
         verdict = "fits" if value.shape == own.shape else "another shape"
-    theirs = " + ".join(pair.theirs) or "-"
+    theirs = " + ".join(pair.names) or "-"
     return Row(pair.ours, _size(own), theirs, there, verdict)
 
 
@@ -208,23 +208,50 @@ def _choose(
 
 def _pairs(model: Network, layout: Layout | None) -> list[Pair]:
     if layout is None:
-        return [Pair(name, (name,), None) for name in model.state_dict()]
+        return [Pair(name, (name,)) for name in model.state_dict()]
     return pair_names(model, layout)
 
 
-def _joined(parts: list[Tensor], own: Tensor) -> Tensor:
-    """Their tensors as one of ours: joined, and with our axes where the numbers are the same."""
+def _ours(pair: Pair, parts: list[Tensor], own: Tensor) -> Tensor:
+    """Their tensors as one of ours: joined, its rows in our order, with our axes where the numbers
+    are the same."""
     value = torch.cat(parts) if len(parts) > 1 else parts[0]
+    rows, order = pair.form.rows, pair.form.order
+    if rows is not None and order is not None and value.numel() == own.numel():
+        value = torch.unflatten(value, 0, rows)
+        rest = range(len(rows), value.dim())
+        value = value.permute(*order, *rest).flatten(0, len(rows) - 1)
     same = [size for size in value.shape if size > 1] == [size for size in own.shape if size > 1]
     # a linear layer over a whole map is a convolution of the map's size
     flat = value.numel() == own.numel() and value.shape[:1] == own.shape[:1]
-    return (
-        value.reshape(own.shape) if same or (flat and min(value.dim(), own.dim()) == 2) else value
-    )
+    fits = same or (flat and min(value.dim(), own.dim()) == 2)
+    return value.reshape(own.shape) if fits else value
+
+
+def _theirs(pair: Pair, own: Tensor) -> dict[str, Tensor]:
+    """One of our tensors as theirs, by name: what `_ours` does, undone."""
+    view, rows, order = pair.form
+    if rows is not None and order is not None:
+        sizes = [rows[axis] for axis in order]
+        value = torch.unflatten(own, 0, sizes)
+        back = [order.index(axis) for axis in range(len(order))]
+        own = value.permute(*back, *range(len(rows), value.dim())).flatten(0, len(rows) - 1)
+    parts = own.chunk(len(pair.theirs)) if own.dim() else (own,)
+    whole: dict[str, Tensor] = {}
+    for name, part in zip(pair.theirs, parts, strict=True):
+        whole[name] = torch.cat([whole[name], part]) if name in whole else part
+    if view is None:
+        return whole
+    return {
+        name: part.reshape(
+            [part.shape[axis] if size == 0 else size for axis, size in enumerate(view)]
+        )
+        for name, part in whole.items()
+    }
 
 
 def _both(pair: Pair) -> str:
-    there = " + ".join(pair.theirs)
+    there = " + ".join(pair.names)
     return pair.ours if there in ("", pair.ours) else f"{pair.ours} ({there})"
 
 
@@ -241,11 +268,7 @@ def export_state(model: Network, spec: NetworkSpec, layout: str | None = None) -
     own = model.state_dict()
     state: State = {}
     for pair in pairs:
-        value = own[pair.ours]
-        for name, part in zip(
-            pair.theirs, value.chunk(len(pair.theirs)) if value.dim() else [value], strict=True
-        ):
-            state[name] = part if pair.view is None else part.reshape(pair.view)
+        state.update(_theirs(pair, own[pair.ours]))
     return (OWN if chosen is None else f"{chosen.family}/{chosen.name}"), state
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from archspec.build import Network, Stage
 from archspec.errors import WeightsError
 from archspec.modules.joins import DropPath
-from archspec.weights.layouts import Layout
+from archspec.weights.layouts import Form, Layout
 
 #: modules without modules below them that are no layer: a list may be empty
 _NO_LAYERS = (DropPath, nn.ParameterDict, nn.Sequential, nn.ModuleList)
@@ -23,7 +23,12 @@ class Pair(NamedTuple):
 
     ours: str
     theirs: tuple[str, ...]
-    view: tuple[int, ...] | None
+    form: Form = Form()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Their names, each once."""
+        return tuple(dict.fromkeys(self.theirs))
 
 
 def pair_names(model: Network, layout: Layout) -> list[Pair]:
@@ -42,8 +47,8 @@ def pair_names(model: Network, layout: Layout) -> list[Pair]:
             "block": before[int(match[1])] + int(match[2]) if match else 0,
         }
         found = layout.find(ours, counters)
-        pairs.append(Pair(ours, *(found or ((), None))))
-        for name in pairs[-1].theirs:
+        pairs.append(Pair(ours, *(found or ((), Form()))))
+        for name in pairs[-1].names:
             if name in owners:
                 raise WeightsError(
                     f"layout {layout.family}/{layout.name} calls both {owners[name]} and {ours} "
