@@ -314,13 +314,23 @@ def _met(kind: str, branches: Sequence[SequencePlan]) -> Shape:
             raise LawError(f"a width may be 100000 at most, but got {channels}")
         return shapes[0]._replace(channels=channels)
     if kind == "mul":
-        largest = max(shapes, key=lambda shape: shape.elements)
-        for shape in shapes:
-            fits = shape.channels in (1, largest.channels) and (
-                shape[1:] == largest[1:] or (shape.positions == 1 and not largest.extras)
+        if any(shape.extras for shape in shapes):
+            # a token sequence is one axis: what meets it has all of it, or one position
+            largest = max(shapes, key=lambda shape: shape.elements)
+            fits = all(
+                shape.channels in (1, largest.channels)
+                and (shape[1:] == largest[1:] or (shape.positions == 1 and not largest.extras))
+                for shape in shapes
             )
-            if not fits:
-                raise LawError(f"mul needs equal shapes or 1x1 gates, but got ({listed})")
+        else:
+            largest = Shape(*(max(sizes) for sizes in zip(*shapes, strict=True)))
+            fits = all(
+                size in (1, whole)
+                for shape in shapes
+                for size, whole in zip(shape[:3], largest[:3], strict=True)
+            )
+        if not fits:
+            raise LawError(f"mul needs equal shapes, or 1 on an axis, but got ({listed})")
         return largest
     if len(set(shapes)) > 1:
         raise LawError(f"{kind} needs branches of one shape, but got ({listed})")

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import optuna
@@ -217,17 +218,25 @@ def _facts(spec: NetworkSpec, plan: NetworkPlan) -> dict[str, Any]:
 
 def architecture_key(spec: NetworkSpec) -> str:
     """The same architecture, the same key: names, notes and figures do not count."""
-    plain = spec.model_copy(update={"name": "x", "doc": "", "reference": None})
+    plain = spec.model_copy(update={"name": "x", "doc": "", "weights": None, "reference": None})
     return hashlib.sha256(plain.dump().encode()).hexdigest()[:24]
 
 
 def _shipped_within(info: RunInfo) -> Iterator[tuple[NetworkSpec, NetworkPlan]]:
-    for name in shipped_networks():
-        spec = read_spec(name)
-        plan = plan_network(spec)
-        total = totals(plan)
-        if all(BOUNDED[key](total) <= SHOWN_UP_TO * limit for key, limit in info.limits.items()):
-            yield spec, plan
+    """Of each family the largest network with a published accuracy that is not too large."""
+    for _, paths in groupby(shipped_networks().values(), key=lambda path: path.parent):
+        fitting: list[tuple[int, NetworkSpec, NetworkPlan]] = []
+        for path in paths:
+            spec = read_spec(path)
+            if spec.reference is None or spec.reference.top1 is None:
+                continue
+            plan = plan_network(spec)
+            total = totals(plan)
+            sizes = ((BOUNDED[key](total), limit) for key, limit in info.limits.items())
+            if all(size <= SHOWN_UP_TO * limit for size, limit in sizes):
+                fitting.append((total.flops, spec, plan))
+        if fitting:
+            yield max(fitting, key=lambda item: item[0])[1:]
 
 
 def _frozen(record: _Record) -> FrozenTrial:

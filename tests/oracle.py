@@ -1,8 +1,8 @@
 """Oracles: what published implementations compute when numpy fills their weights.
 
 An oracle file names the reference's tensors and tells how to fill them by numpy alone; its logits
-are what the reference then gives, in double and single precision. `python -m tests.oracle NAME
-[FILE] [--set PATH=VALUE]` compares one network with its oracle and prints how far off it is.
+are what the reference then gives, in double and single precision. `python -m tests.oracle NAME`
+compares one network with its oracle and prints how far off it is.
 """
 
 from __future__ import annotations
@@ -25,9 +25,7 @@ from archspec.planning import plan_network
 from archspec.spec import read_spec
 from archspec.weights.loading import export_state, load_state
 
-#: small ones are copied beside the tests
 COPIES = Path(__file__).parent / "oracles"
-BESIDE = Path(__file__).resolve().parents[2] / "shared" / "reference" / "oracles"
 
 
 class Distance(NamedTuple):
@@ -127,16 +125,17 @@ def _distance(oracle: dict[str, Any], single: Any, double: Any) -> Distance:
     )
 
 
-def find_oracle(name: str) -> Path:
-    """The oracle of that name beside a checkout."""
-    return next(BESIDE.glob(f"*/{name}.json.gz"))
+def spec_of(path: Path) -> tuple[str, list[tuple[str, str]]]:
+    """The shipped name of an oracle's network, and its form where the file's name tells one."""
+    name = path.name.removesuffix(".json.gz")
+    stem, _, form = name.rpartition("_")
+    return (stem, [("form", form)]) if form in ("train", "merged") else (name, [])
 
 
 def main(words: list[str]) -> None:
-    edits = [tuple(word.removeprefix("--set=").split("=", 1)) for word in words if "=" in word]
-    names = [word for word in words if "=" not in word]
-    path = Path(names[1]) if len(names) > 1 else find_oracle(names[0])
-    print(path.name, compare(path, names[0], edits))  # type: ignore[arg-type]
+    for name in words:
+        path = COPIES / f"{name}.json.gz"
+        print(name, compare(path, *spec_of(path)))
 
 
 if __name__ == "__main__":

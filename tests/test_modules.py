@@ -1,128 +1,322 @@
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from itertools import product
+from typing import get_args
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from archspec.build import build
 from archspec.layers import Shape
-from archspec.layers.attention import Attention as AttentionLayer
-from archspec.layers.attention import Windows
-from archspec.modules.attention import Attention, constants
-from archspec.modules.channels import Shuffle, SpaceToDepth
+from archspec.layers.convolution import Conv, DwConv
+from archspec.layers.normalization import Act, ActKind, Norm
+from archspec.layers.pooling import Pool
+from archspec.modules.channels import Shuffle, Softmax, SpaceToDepth
+from archspec.modules.convolution import convolution
 from archspec.modules.merging import merged_state
+from archspec.modules.normalization import act, norm
+from archspec.modules.pooling import pool
 from archspec.modules.tokens import ClassToken, TakeMap, TakeToken
-from archspec.modules.windows import cut_windows, join_windows, relative_index
 from archspec.spec import parse_spec
 
-SHAPE = Shape(8, 6, 10)
+SHAPE = Shape(6, 3, 5)
+EPS = 0.01
 
 
-def attention(**knobs: object) -> Attention:
-    layer = AttentionLayer.model_validate({"heads": 2, **knobs})
-    module = Attention(layer, SHAPE, None, None, nn.ParameterDict(), "here").double().eval()
+def maps(shape: Shape = SHAPE, count: int = 2) -> Tensor:
+    torch.manual_seed(0)
+    return torch.randn(count, *shape[:3], dtype=torch.float64)
+
+
+def as_tokens(x: Tensor) -> Tensor:
+    return x.flatten(2).transpose(1, 2)
+
+
+def drawn(module: nn.Module) -> nn.Module:
+    module = module.double().eval().requires_grad_(False)
     for parameter in module.parameters():
-        nn.init.normal_(parameter, std=0.5)
+        nn.init.normal_(parameter)
     return module
 
 
-def written_out(module: Attention, layer: AttentionLayer, x: Tensor) -> Tensor:
-    """Attention of one image, position by position, from the definition; x is (C, H, W)."""
-    cut = layer.windows(SHAPE) or Windows(
-        SHAPE.height, SHAPE.width, 0, 0, SHAPE.height, SHAPE.width
-    )
-    padded = torch.zeros(8, cut.rows, cut.columns, dtype=x.dtype)
-    padded[:, : SHAPE.height, : SHAPE.width] = x
-    qkv = torch.einsum("oc,chw->hwo", module.to_qkv.weight, padded) + module.to_qkv.bias
-    q, k, v = torch.unflatten(qkv, 2, (3, 2, 4)).unbind(2)
-    across, along = cut.rows // cut.height, cut.columns // cut.width
+def values(module: nn.Module, name: str, count: int, other: float) -> list[float]:
+    """A parameter's numbers; `other` where there is none."""
+    parameter = getattr(module, name, None)
+    return [other] * count if parameter is None else parameter.tolist()
 
-    def place(row: int, column: int) -> tuple[object, object, int, int]:
-        """Window, region of the shifted map, and position in the window."""
-        down, right = (row - cut.shift_height) % cut.rows, (column - cut.shift_width) % cut.columns
-        region = (down >= cut.rows - cut.shift_height, right >= cut.columns - cut.shift_width)
-        if layer.partition == "grid":
-            return (down % across, right % along), region, down // across, right // along
-        window = (down // cut.height, right // cut.width)
-        return window, region, down % cut.height, right % cut.width
 
-    everywhere = [(row, column) for row in range(cut.rows) for column in range(cut.columns)]
-    out = torch.zeros_like(q)
-    for at in everywhere:
-        window, region, row, column = place(*at)
-        scores, values = [], []
-        for other in everywhere:
-            window_, region_, row_, column_ = place(*other)
-            if window_ != window or region_ != region:
-                continue
-            score = (q[at] * k[other]).sum(1) / 2
-            if layer.bias == "table":
-                index = (row - row_ + cut.height - 1) * (2 * cut.width - 1)
-                score = score + module.bias[index + column - column_ + cut.width - 1]
-            elif layer.bias == "free":
-                query, key = row * cut.width + column, row_ * cut.width + column_
-                score = score + module.bias[:, query, key]
-            scores.append(score)
-            values.append(v[other])
-        weights = torch.stack(scores).softmax(0)
-        out[at] = (weights[..., None] * torch.stack(values)).sum(0)
-    y: Tensor = module.proj(out.flatten(2))
-    return y.permute(2, 0, 1)[:, : SHAPE.height, : SHAPE.width]
+def mean(numbers: list[float]) -> float:
+    return sum(numbers) / len(numbers)
+
+
+# Norms
+
+
+def standardised(numbers: list[float]) -> list[float]:
+    middle = mean(numbers)
+    spread = math.sqrt(mean([(number - middle) ** 2 for number in numbers]) + EPS)
+    return [(number - middle) / spread for number in numbers]
+
+
+def by_root_mean_square(numbers: list[float]) -> list[float]:
+    length = math.sqrt(mean([number**2 for number in numbers]) + EPS)
+    return [number / length for number in numbers]
 
 
 @pytest.mark.parametrize(
-    "knobs",
+    ("knobs", "rule"),
     [
-        {},
-        {"bias": "table"},
-        {"bias": "free"},
-        {"window": 2, "bias": "table"},
-        {"window": 2, "shift": 1, "bias": "table"},
-        {"window": 4, "shift": 1, "pad": True, "bias": "free"},
-        {"window": 4, "shift": 2, "pad": True},
-        {"window": 8, "shift": 3, "pad": True, "bias": "table"},
-        {"window": 2, "partition": "grid", "bias": "table"},
-        {"window": 4, "partition": "grid", "pad": True, "shift": 1},
+        ({"kind": "layer"}, standardised),
+        ({"kind": "layer", "bias": False}, standardised),
+        ({"kind": "layer", "affine": False}, standardised),
+        ({"kind": "rms"}, by_root_mean_square),
+        ({"kind": "rms", "affine": False}, by_root_mean_square),
+        ({"kind": "affine"}, list),
+        ({"kind": "affine", "bias": False}, list),
+        ({"kind": "none"}, list),
     ],
     ids=str,
 )
-def test_attention_is_its_definition(knobs: dict[str, object]) -> None:
-    torch.manual_seed(0)
-    module = attention(**knobs)
-    layer = AttentionLayer.model_validate({"heads": 2, **knobs})
-    x = torch.randn(2, *SHAPE[:3], dtype=torch.float64)
-    with torch.no_grad():
-        expected = torch.stack([written_out(module, layer, image) for image in x])
-        torch.testing.assert_close(module(x), expected, atol=1e-10, rtol=0)
-        # memory format is no part of the function
-        torch.testing.assert_close(module(x.to(memory_format=torch.channels_last)), expected)
-    buffers = [buffer.numel() for buffer in module.buffers()]
-    assert constants(layer, SHAPE) == sum(buffers)
-    assert not any("index" in name or "apart" in name for name in module.state_dict())
+def test_norms_over_channels(
+    knobs: dict[str, object], rule: Callable[[list[float]], list[float]]
+) -> None:
+    module = drawn(norm(Norm.model_validate({"eps": EPS, **knobs}), SHAPE))
+    x = maps()
+    weight, bias = values(module, "weight", 6, 1.0), values(module, "bias", 6, 0.0)
+    expected = torch.empty_like(x)
+    for image, row, column in product(range(2), range(3), range(5)):
+        for channel, y in enumerate(rule(x[image, :, row, column].tolist())):
+            expected[image, channel, row, column] = y * weight[channel] + bias[channel]
+    torch.testing.assert_close(module(x), expected, atol=1e-10, rtol=0)
+    torch.testing.assert_close(module(as_tokens(x)), as_tokens(expected), atol=1e-10, rtol=0)
 
 
-@pytest.mark.parametrize("grid", [False, True])
-def test_windows_are_undone(grid: bool) -> None:
-    cut = Windows(4, 3, 1, 2, 8, 12)
-    x = torch.randn(2, 6, 10, 5)
-    windows = cut_windows(x, cut, grid, 6, 10)
-    assert windows.shape == (2, 8, 12, 5)
-    assert torch.equal(join_windows(windows, cut, grid, 6, 10), x)
+@pytest.mark.parametrize("affine", [True, False])
+def test_a_group_norm_is_over_the_positions_and_channels_of_a_group(affine: bool) -> None:
+    layer = Norm(kind="group", groups=2, eps=EPS, affine=affine)
+    module, x = drawn(norm(layer, SHAPE)), maps()
+    weight, bias = values(module, "weight", 6, 1.0), values(module, "bias", 6, 0.0)
+    expected = torch.empty_like(x)
+    for image, group in product(range(2), range(2)):
+        channels = slice(3 * group, 3 * group + 3)
+        y = standardised(x[image, channels].flatten().tolist())
+        expected[image, channels] = torch.tensor(y, dtype=x.dtype).view(3, 3, 5)
+    for channel in range(6):
+        expected[:, channel] = expected[:, channel] * weight[channel] + bias[channel]
+    torch.testing.assert_close(module(x), expected, atol=1e-10, rtol=0)
 
 
-def test_a_grid_window_is_spread_over_the_map() -> None:
-    x = torch.arange(16.0).view(1, 4, 4, 1)
-    cut = Windows(2, 2, 0, 0, 4, 4)
-    assert cut_windows(x, cut, True, 4, 4)[0, 0, :, 0].tolist() == [0, 2, 8, 10]
-    assert cut_windows(x, cut, False, 4, 4)[0, 0, :, 0].tolist() == [0, 1, 4, 5]
+def test_a_response_norm_is_a_share_of_the_responses_and_starts_as_nothing() -> None:
+    module, x = norm(Norm(kind="response", eps=EPS), SHAPE).double(), maps()
+    assert torch.equal(module(x), x)
+    module = drawn(module)
+    weight, bias = values(module, "weight", 6, 1.0), values(module, "bias", 6, 0.0)
+    expected = torch.empty_like(x)
+    for image in range(2):
+        responses = [math.sqrt(sum(v**2 for v in x[image, c].flatten().tolist())) for c in range(6)]
+        for c, response in enumerate(responses):
+            share = response / (mean(responses) + EPS)
+            expected[image, c] = x[image, c] * (1 + weight[c] * share) + bias[c]
+    torch.testing.assert_close(module(x), expected, atol=1e-10, rtol=0)
 
 
-def test_relative_positions_are_query_minus_key() -> None:
-    index = relative_index(2, 3)
-    assert index[0, 0] == 7  # the middle of 3 x 5
-    assert index[5, 0] == 14
-    assert index[0, 5] == 0
-    assert index[1, 0] == 8
+# Activations
+
+
+def sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+ACTS: dict[str, Callable[[float], float]] = {
+    "none": lambda x: x,
+    "relu": lambda x: max(x, 0),
+    "relu6": lambda x: min(max(x, 0), 6),
+    "leaky_relu": lambda x: x if x > 0 else 0.01 * x,
+    "gelu": lambda x: x * (1 + math.erf(x / math.sqrt(2))) / 2,
+    "gelu_tanh": lambda x: x * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))) / 2,
+    "silu": lambda x: x * sigmoid(x),
+    "quick_gelu": lambda x: x * sigmoid(1.702 * x),
+    "mish": lambda x: x * math.tanh(math.log(1 + math.exp(x))),
+    "hardswish": lambda x: x * min(max(x + 3, 0), 6) / 6,
+    "hardsigmoid": lambda x: min(max(x + 3, 0), 6) / 6,
+    "sigmoid": sigmoid,
+    "tanh": math.tanh,
+    "elu": lambda x: x if x > 0 else math.exp(x) - 1,
+    "selu": lambda x: 1.0507009873554805 * (x if x > 0 else 1.6732632423543772 * (math.exp(x) - 1)),
+    "softplus": lambda x: math.log(1 + math.exp(x)),
+    "squared_relu": lambda x: max(x, 0) ** 2,
+    "star_relu": lambda x: 0.8944 * max(x, 0) ** 2 - 0.4472,
+    "prelu": lambda x: x if x > 0 else 0.25 * x,
+}
+
+
+def test_every_activation_has_its_formula() -> None:
+    assert set(ACTS) == set(get_args(ActKind))
+
+
+@pytest.mark.parametrize("kind", ACTS)
+def test_activations_are_their_formulas(kind: str) -> None:
+    x = torch.tensor([[-8, -3.5, -1, -0.3, 0, 0.2, 1, 2.5, 7]], dtype=torch.float64)
+    x = x.view(1, 3, 1, 3)
+    module = act(Act.model_validate({"kind": kind}), Shape(3, 1, 3)).double()
+    expected = [ACTS[kind](number) for number in x.flatten().tolist()]
+    assert module(x).flatten().tolist() == pytest.approx(expected, rel=1e-6, abs=1e-9)
+    torch.testing.assert_close(module(as_tokens(x)), as_tokens(module(x)), atol=1e-12, rtol=0)
+
+
+def test_trained_activations() -> None:
+    x = maps()
+    prelu = drawn(act(Act(kind="prelu"), SHAPE))
+    slopes = values(prelu, "weight", 6, 0.0)
+    for c in range(6):
+        expected = [v if v > 0 else slopes[c] * v for v in x[:, c].flatten().tolist()]
+        assert prelu(x)[:, c].flatten().tolist() == pytest.approx(expected)
+    assert torch.equal(prelu(as_tokens(x)), as_tokens(prelu(x)))
+    star = drawn(act(Act(kind="star_relu"), SHAPE))
+    (scale,), (bias,) = values(star, "scale", 1, 0.0), values(star, "bias", 1, 0.0)
+    expected = [scale * max(v, 0) ** 2 + bias for v in x.flatten().tolist()]
+    assert star(x).flatten().tolist() == pytest.approx(expected)
+    leaky = act(Act(kind="leaky_relu", slope=0.3), SHAPE)
+    assert leaky(torch.tensor([-2.0, 2.0])).tolist() == pytest.approx([-0.6, 2.0])
+
+
+# Windows
+
+
+def windows(size: int, kernel: int, stride: int, dilation: int = 1) -> list[list[int]]:
+    """Positions of each window of TensorFlow's SAME along one axis, as its guide has it.
+
+    https://www.tensorflow.org/api_docs/python/tf/nn#notes_on_padding_2
+    """
+    reach = (kernel - 1) * dilation + 1
+    pad = max(reach - (stride if size % stride == 0 else size % stride), 0)
+    starts = [stride * index - pad // 2 for index in range(math.ceil(size / stride))]
+    return [[start + dilation * tap for tap in range(kernel)] for start in starts]
+
+
+def inside(x: Tensor, rows: list[int], columns: list[int]) -> list[tuple[int, int, float]]:
+    """What a window sees of a map, by its taps; zeros outside are left out."""
+    return [
+        (i, j, float(x[row, column]))
+        for (i, row), (j, column) in product(enumerate(rows), enumerate(columns))
+        if 0 <= row < x.shape[0] and 0 <= column < x.shape[1]
+    ]
+
+
+#: sizes, kernels, strides and dilations; columns take the next of each list
+SIZES, KERNELS, STRIDES = (1, 2, 3, 5, 6, 7, 8), (1, 2, 3, 4, 5), (1, 2, 3)
+
+
+@pytest.mark.parametrize("dilation", [1, 2])
+@pytest.mark.parametrize("stride", STRIDES)
+def test_same_convolutions_pad_as_tensorflow(stride: int, dilation: int) -> None:
+    for at, (size, kernel) in enumerate(product(SIZES, KERNELS)):
+        beside = (SIZES[at % 7], KERNELS[at % 4], STRIDES[at % 3])
+        shape = Shape(1, size, beside[0])
+        kernels, strides = (kernel, beside[1]), (stride, beside[2])
+        layer = Conv(width=1, kernel=kernels, stride=strides, dilation=dilation, same=True)
+        out = layer.out(shape)
+        module = drawn(convolution(layer, shape, out))
+        x, weight = maps(shape, 1), module.get_parameter("weight")[0, 0]
+        rows = windows(size, kernel, stride, dilation)
+        columns = windows(beside[0], beside[1], beside[2], dilation)
+        assert out == Shape(1, len(rows), len(columns))
+        expected = [
+            [sum(float(weight[i, j]) * v for i, j, v in inside(x[0, 0], row, column))]
+            for row, column in product(rows, columns)
+        ]
+        found = module(x).view(-1, 1)
+        torch.testing.assert_close(found, torch.tensor(expected, dtype=x.dtype), msg=str(layer))
+
+
+def test_same_depthwise_convolutions_pad_as_the_others() -> None:
+    shape = Shape(4, 7, 8)
+    layer = DwConv(kernel=(3, 4), stride=(2, 2), bias=True, same=True)
+    module = drawn(convolution(layer, shape, layer.out(shape)))
+    x, weight, bias = maps(shape), module.get_parameter("weight"), module.get_parameter("bias")
+    rows, columns = windows(7, 3, 2), windows(8, 4, 2)
+    for n, c, row, column in product(range(2), range(4), range(4), range(4)):
+        seen = inside(x[n, c], rows[row], columns[column])
+        expected = sum(float(weight[c, 0, i, j]) * v for i, j, v in seen) + float(bias[c])
+        assert float(module(x)[n, c, row, column]) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("kind", ["avg", "max"])
+@pytest.mark.parametrize("stride", STRIDES)
+def test_the_padding_of_same_pools_neither_wins_nor_counts(kind: str, stride: int) -> None:
+    for at, (size, kernel) in enumerate(product(SIZES, KERNELS)):
+        beside = (SIZES[at % 7], KERNELS[at % 4], (2, 3)[at % 2])
+        if stride == 1 and kernel % 2 == 0:
+            continue
+        shape, kernels = Shape(1, size, beside[0]), (kernel, beside[1])
+        layer = Pool.model_validate(
+            {"kind": kind, "kernel": kernels, "stride": (stride, beside[2]), "same": True}
+        )
+        rows, columns = windows(size, kernel, stride), windows(*beside)
+        assert layer.out(shape) == Shape(1, len(rows), len(columns))
+        x = -1 - maps(shape, 1).abs()  # a zero would win
+        expected = []
+        for row, column in product(rows, columns):
+            seen = [v for _, _, v in inside(x[0, 0], row, column)]
+            expected.append(max(seen) if kind == "max" else mean(seen))
+        assert pool(layer)(x).flatten().tolist() == pytest.approx(expected), layer
+
+
+@pytest.mark.parametrize("kind", ["avg", "max"])
+def test_pools_to_a_size_and_over_channels(kind: str) -> None:
+    fold = max if kind == "max" else mean
+    x = maps(Shape(3, 7, 10))
+    y = pool(Pool.model_validate({"kind": kind, "size": (3, 4)}))(x)
+    assert y.shape == (2, 3, 3, 4)
+    for n, c, row, column in product(range(2), range(3), range(3), range(4)):
+        rows = range(7 * row // 3, math.ceil(7 * (row + 1) / 3))
+        columns = range(10 * column // 4, math.ceil(10 * (column + 1) / 4))
+        seen = [float(x[n, c, i, j]) for i, j in product(rows, columns)]
+        assert float(y[n, c, row, column]) == pytest.approx(fold(seen))
+    y = pool(Pool.model_validate({"kind": kind, "over": "channels"}))(x)
+    assert y.shape == (2, 1, 7, 10)
+    for n, row, column in product(range(2), range(7), range(10)):
+        assert float(y[n, 0, row, column]) == pytest.approx(fold(x[n, :, row, column].tolist()))
+
+
+# Channels
+
+
+def test_softmax_is_across_the_parts() -> None:
+    x = maps()
+    y = Softmax(3)(x)
+    for n, c, row, column in product(range(2), range(6), range(3), range(5)):
+        # channels 0 and 1 are the first part, so that 0 meets 2 and 4
+        parts = [math.exp(x[n, (c % 2) + 2 * part, row, column]) for part in range(3)]
+        assert float(y[n, c, row, column]) == pytest.approx(parts[c // 2] / sum(parts))
+    torch.testing.assert_close(Softmax(3)(as_tokens(x)), as_tokens(y))
+
+
+@pytest.mark.parametrize("kind", ["nearest", "bilinear"])
+def test_upsample_by_the_nearest_position_or_between_positions(kind: str) -> None:
+    spec = parse_spec(
+        "input: {channels: 2, resolution: [3, 4]}\n"
+        f"stem: [{{upsample: {{size: 3, kind: {kind}}}}}]"
+    )
+    x = maps(Shape(2, 3, 4), 1)
+    y = build(spec).double()(x)
+    assert y.shape == (1, 2, 9, 12)
+
+    def seen(size: int, position: int) -> list[tuple[int, float]]:
+        """Where a position lies in the smaller map, and how much of each neighbour it takes."""
+        if kind == "nearest":
+            return [(position // 3, 1.0)]
+        centre = min(max((position + 0.5) / 3 - 0.5, 0), size - 1)
+        low = int(centre)
+        return [(low, 1 - centre + low), (min(low + 1, size - 1), centre - low)]
+
+    for c, row, column in product(range(2), range(9), range(12)):
+        pairs = product(seen(3, row), seen(4, column))
+        expected = sum(a * b * float(x[0, c, i, j]) for (i, a), (j, b) in pairs)
+        assert float(y[0, c, row, column]) == pytest.approx(expected)
 
 
 def test_space_to_depth_reads_columns_first() -> None:
@@ -149,14 +343,6 @@ def test_tokens_are_extras_in_order_then_the_map() -> None:
     assert torch.equal(TakeMap(Shape(4, 3, 5, 2), "here")(y), x)
 
 
-def test_attention_over_tokens_ignores_how_they_lie() -> None:
-    layer = AttentionLayer(heads=2)
-    module = Attention(layer, SHAPE, None, None, nn.ParameterDict(), "here")
-    x = torch.randn(2, *SHAPE[:3])
-    tokens = module(x.flatten(2).transpose(1, 2))
-    torch.testing.assert_close(module(x).flatten(2).transpose(1, 2), tokens)
-
-
 MERGE = """
 input: {channels: 6, resolution: 9}
 units: {pair: {body: [{conv: {kernel: 5, groups: 3, bias: true}}, norm]}}
@@ -181,3 +367,12 @@ def test_merged_weights_give_the_same_function() -> None:
     merged.load_state_dict(merged_state(train))
     with torch.no_grad():
         torch.testing.assert_close(merged(x), train.eval()(x))
+
+
+@pytest.mark.parametrize(
+    ("add", "expected"), [("true", 3), ("false", 2), ("w > 3", 2), ("w_in < 4 and rows == 2", 3)]
+)
+def test_a_residual_adds_where_its_expression_holds(add: str, expected: int) -> None:
+    text = f"stem: [{{residual: {{do: [{{scale: 2}}], add: {add}}}}}]"
+    model = build(parse_spec(f"input: {{resolution: 2}}\n{text}"))
+    assert torch.equal(model(torch.ones(1, 3, 2, 2)), torch.full((1, 3, 2, 2), float(expected)))

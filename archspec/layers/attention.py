@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, NamedTuple
 from pydantic import Field
 
 from archspec.errors import LawError
-from archspec.layers.layer import Cost, Kernel, Layer, Width
+from archspec.layers.layer import Cost, KernelPair, Layer, Width
 from archspec.layers.shape import Shape
 
 
@@ -52,8 +52,9 @@ class Attention(Layer):
     (Swin v2, arXiv 2111.09883, section 3.2); `linear` relu(q) (relu(k) v) over its sum
     (EfficientViT, arXiv 2205.14756, section 3.1); `channel` the softmax over channels of cosines
     along the positions, times a trained temperature a head (XCiT, arXiv 2106.09681, section 3.2).
-    window: attend within windows of that size (Swin, arXiv 2103.14030, section 3.2); a window
-    larger than the map shrinks to it and is not shifted. It must divide the map unless pad.
+    window: attend within windows of that size, a side or [height, width] (Swin, arXiv 2103.14030,
+    section 3.2); a window larger than the map shrinks to it and is not shifted. It must divide
+    the map unless pad.
     partition: block windows are neighbours, grid windows are strided (MaxViT, arXiv 2204.01697).
     bias: `table` is Swin's relative position table of (2h-1)(2w-1) x heads, `offset` one of hw x
     heads for distances without direction (LeViT, arXiv 2104.01136, section 4.4), `free` one
@@ -74,7 +75,7 @@ class Attention(Layer):
     key_dim: Width | None = None
     value_dim: Width | None = None
     kind: Literal["dot", "cosine", "linear", "channel"] = "dot"
-    window: Kernel | None = None
+    window: KernelPair | None = None
     shift: Annotated[int, Field(ge=0, le=255)] = 0
     pad: bool = False
     partition: Literal["block", "grid"] = "block"
@@ -83,6 +84,11 @@ class Attention(Layer):
     qkv: bool = True
     qkv_bias: bool = True
     project: bool = True
+
+    @property
+    def _sides(self) -> str:
+        height, width = self.window or (0, 0)
+        return str(height) if height == width else f"{height}x{width}"
 
     @property
     def _both_stated(self) -> bool:
@@ -106,7 +112,7 @@ class Attention(Layer):
         """How the map is cut, or None for attention over all positions."""
         if self.window is None:
             return None
-        height, width = min(self.window, shape.height), min(self.window, shape.width)
+        height, width = min(self.window[0], shape.height), min(self.window[1], shape.width)
         return Windows(
             height,
             width,
@@ -147,19 +153,19 @@ class Attention(Layer):
                 f"a window works on a map, but {shape.extras} extra token(s) travel with it; "
                 "drop them first with {take: map}"
             )
-        if self.shift >= self.window:
+        if self.shift >= min(self.window):
             raise LawError(
-                f"shift < window must hold, but got (shift={self.shift}, window={self.window})"
+                f"shift < window must hold, but got (shift={self.shift}, window={self._sides})"
             )
         if not self.pad and (cut.rows, cut.columns) != (shape.height, shape.width):
             fits = [
                 n
-                for n in range(1, self.window + 1)
+                for n in range(1, max(self.window) + 1)
                 if shape.height % min(n, shape.height) == 0
                 and shape.width % min(n, shape.width) == 0
             ]
             raise LawError(
-                f"window must divide the map, but got (window={self.window}, "
+                f"window must divide the map, but got (window={self._sides}, "
                 f"map={shape.height}x{shape.width}); windows that fit: "
                 f"{', '.join(map(str, fits))}; or pad: true"
             )

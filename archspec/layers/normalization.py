@@ -37,6 +37,8 @@ ActKind = Literal[
 Eps = Annotated[float, Field(gt=0, le=1)]
 # torch's and every reference's value unless a network says otherwise.
 USUAL_EPS = 1e-5
+# facebookresearch/ConvNeXt-V2, models/utils.py
+RESPONSE_EPS = 1e-6
 
 
 class Defaults(Strict):
@@ -84,7 +86,8 @@ class Norm(Layer):
     ) -> Mapping[str, object]:
         kind = knobs["kind"] = knobs.get("kind") or defaults.norm
         if knobs.get("eps") is None:
-            knobs["eps"] = defaults.eps if kind == defaults.norm else USUAL_EPS
+            usual = RESPONSE_EPS if kind == "response" else USUAL_EPS
+            knobs["eps"] = defaults.eps if kind == defaults.norm else usual
         if kind == "group" and "groups" not in knobs:
             knobs["groups"] = defaults.groups
         return knobs

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError, model_validator
+from pydantic import TypeAdapter, ValidationError, model_validator
 
 from archspec.errors import LawError, SpecError, WeightsError, did_you_mean
 from archspec.expressions import Expression, parse
@@ -39,11 +39,14 @@ class Form(NamedTuple):
 
     view: the shape that the tensor has there; 0 is as ours at this axis, -1 what follows.
     rows, order: their first axis seen as `rows`, its axes in this order, is our first axis.
+    transpose: their first axis is our last; flip: the others of theirs are read backwards.
     """
 
     view: tuple[int, ...] | None = None
     rows: tuple[int, ...] | None = None
     order: tuple[int, ...] | None = None
+    transpose: bool = False
+    flip: bool = False
 
 
 class Their(NamedTuple):
@@ -149,18 +152,19 @@ def _rules(prefix: str, before: tuple[str, ...], names: Mapping[str, Any]) -> It
             raise error.under(key) from None
 
 
+_LAID_OUT = TypeAdapter(Form)
+
+
 def _form(value: Mapping[str, Any]) -> Form:
-    given = {key: tuple(sizes) for key, sizes in value.items() if isinstance(sizes, list)}
-    given.pop(_TO, None)
-    known = given.keys() <= set(Form._fields) and set(value) - {_TO} <= given.keys()
-    whole = all(type(size) is int and size >= -1 for sizes in given.values() for size in sizes)
-    if not known or not whole or any(sizes.count(-1) > 1 for sizes in given.values()):
-        raise LawError("a tensor that is laid out otherwise is {to: NAME, view: [0, -1, 1, 1]}")
-    form = Form(**given)
+    given = {key: item for key, item in value.items() if key != _TO}
+    try:
+        form = _LAID_OUT.validate_python(given)
+    except ValidationError as error:
+        raise law_of(error) from None
+    if not given or not given.keys() <= set(Form._fields):
+        raise LawError(f"what is laid out otherwise has {', '.join(Form._fields)}, or some of them")
     if sorted(form.order or ()) != list(range(len(form.rows or ()))):
-        raise LawError(
-            "rows and order go together: {to: NAME, rows: [-1, 3, 32], order: [1, 0, 2]}"
-        )
+        raise LawError("rows and order go together, such as rows: [-1, 3, 32], order: [1, 0, 2]")
     return form
 
 

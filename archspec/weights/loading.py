@@ -216,7 +216,12 @@ def _ours(pair: Pair, parts: list[Tensor], own: Tensor) -> Tensor:
     """Their tensors as one of ours: joined, its rows in our order, with our axes where the numbers
     are the same."""
     value = torch.cat(parts) if len(parts) > 1 else parts[0]
-    rows, order = pair.form.rows, pair.form.order
+    _, rows, order, transpose, flip = pair.form
+    if flip:
+        value = value.flip(*range(1, value.dim()))
+    if transpose:
+        value = value.movedim(0, -1)
+        value = value.reshape(own.shape) if value.numel() == own.numel() else value
     if rows is not None and order is not None and value.numel() == own.numel():
         value = torch.unflatten(value, 0, rows)
         rest = range(len(rows), value.dim())
@@ -230,7 +235,7 @@ def _ours(pair: Pair, parts: list[Tensor], own: Tensor) -> Tensor:
 
 def _theirs(pair: Pair, own: Tensor) -> dict[str, Tensor]:
     """One of our tensors as theirs, by name: what `_ours` does, undone."""
-    view, rows, order = pair.form
+    view, rows, order, transpose, flip = pair.form
     if rows is not None and order is not None:
         sizes = [rows[axis] for axis in order]
         value = torch.unflatten(own, 0, sizes)
@@ -240,14 +245,17 @@ def _theirs(pair: Pair, own: Tensor) -> dict[str, Tensor]:
     whole: dict[str, Tensor] = {}
     for name, part in zip(pair.theirs, parts, strict=True):
         whole[name] = torch.cat([whole[name], part]) if name in whole else part
-    if view is None:
-        return whole
-    return {
-        name: part.reshape(
-            [part.shape[axis] if size == 0 else size for axis, size in enumerate(view)]
-        )
-        for name, part in whole.items()
-    }
+    if transpose:
+        whole = {name: part.movedim(-1, 0) for name, part in whole.items()}
+    if view is not None:
+        whole = {name: _viewed(part, view) for name, part in whole.items()}
+    if flip:
+        whole = {name: part.flip(*range(1, part.dim())) for name, part in whole.items()}
+    return whole
+
+
+def _viewed(part: Tensor, view: tuple[int, ...]) -> Tensor:
+    return part.reshape([part.shape[axis] if size == 0 else size for axis, size in enumerate(view)])
 
 
 def _both(pair: Pair) -> str:
