@@ -6,6 +6,7 @@ One fused multiply-add is one FLOP. Nothing here needs torch or builds a module.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from math import ceil
 from typing import Any, NamedTuple
 
 from archspec.layers.attention import Attention
@@ -61,7 +62,10 @@ class Totals(NamedTuple):
     @property
     def receptive_field(self) -> int | None:
         """Side of the receptive field in input positions; None is global."""
-        return None if self.reach == float("inf") else int(self.reach) + 1
+        if self.reach == float("inf"):
+            return None
+        # behind an upsampling layer positions are fractions, whose sum may miss a whole number
+        return ceil(self.reach - 1e-6) + 1
 
 
 def totals(plan: Plan | StagePlan | NetworkPlan) -> Totals:

@@ -34,6 +34,7 @@ def schema() -> Schema:
     definitions: Schema = {
         "domain": _domain(),
         "expression": {"type": "string", "minLength": 1, "maxLength": 200},
+        "numbers": {"type": "array", "items": {"anyOf": [{"type": "number"}, EXPRESSION]}},
         "unit": _unit_text(),
     }
     definitions |= _definitions("", own=False) | _definitions("own_", own=True)
@@ -167,10 +168,20 @@ def _layer(layer: type[Layer], nodes: Schema, own: bool) -> Schema:
 
 
 def _layer_knob(layer: type[Layer], name: str, field: Schema, own: bool) -> Schema:
-    legal = [field, {"type": "null"}] if (layer.name, name) in _NULLABLE else [field]
+    legal = [_computed(field)]
+    legal += [{"type": "null"}] if (layer.name, name) in _NULLABLE else []
     if name not in layer.words or own:
         legal.append(EXPRESSION)
     return {"anyOf": [*legal, DOMAIN]}
+
+
+def _computed(field: Schema) -> Schema:
+    """A field whose pairs may hold expressions: `kernel: [kernel, 1]`."""
+    if "anyOf" in field:
+        return {**field, "anyOf": [_computed(option) for option in field["anyOf"]]}
+    if field.get("type") == "array":
+        return {**field, "items": [{"anyOf": [item, EXPRESSION]} for item in field["items"]]}
+    return field
 
 
 def _unit(unit: Unit, own: bool) -> Schema:
@@ -191,8 +202,7 @@ def _unit_knob(knob: Knob, word: bool, own: bool) -> Schema:
         number: Schema = {"type": "number"}
         number |= {} if knob.min is None else {"minimum": knob.min}
         number |= {} if knob.max is None else {"maximum": knob.max}
-        pair = {"type": "array", "items": {"type": "number"}}
-        legal = [number, {"type": ["boolean", "null"]}, pair]
+        legal = [number, {"type": ["boolean", "null"]}, {"$ref": "#/definitions/numbers"}]
     if own or not word:
         legal.append(EXPRESSION)
     default = "null" if knob.default is None else json.dumps(knob.default)

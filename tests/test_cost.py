@@ -71,6 +71,46 @@ def test_published_networks_are_counted_exactly(name: str, params: int, gmacs: f
             4 * 9 * 1024 + 2 * 1024 * 64 * 3,
             4 * 3 * 1024 + 1024 * 64 + 3 * 1024,
         ),
+        # 2 heads, queries and keys 5 wide, values 7 wide, 3 -> 8 channels
+        (
+            "{attention: {heads: 2, width: 8, key_dim: 5, value_dim: 7, qkv_bias: false}}",
+            3 * (10 + 10 + 14) + 14 * 8 + 8,
+            3 * 34 * 1024 + 2 * (5 + 7) * 1024 * 1024 + 14 * 8 * 1024,
+            34 * 1024 + 2 * 1024 * 1024 + 14 * 1024 + 8 * 1024,
+        ),
+        # the products alone, and a table of 32 x 32 distances
+        (
+            "{attention: {heads: 1, qkv: false, project: false, bias: offset}}",
+            1024,
+            2 * 1024 * 1024,
+            1024 * 1024 + 1024,
+        ),
+        (
+            "{attention: {heads: 3, kind: cosine, window: [8, 4], project: false}}",
+            36 + 3,
+            *(9 * 3 * 1024 + 2 * 1024 * 32 * 3, 9 * 1024 + 3 * 1024 * 32 + 3 * 1024),
+        ),
+        # keys meet values and their number, 3 x 4 of them; then queries meet those
+        (
+            "{attention: {heads: 1, kind: linear, project: false}}",
+            36,
+            27 * 1024 + 2 * 3 * 4 * 1024,
+            9 * 1024 + 3 * 4 + 4 * 1024,
+        ),
+        # 3 x 3 scores of channels, a temperature
+        (
+            "{attention: {heads: 1, kind: channel, project: false}}",
+            36 + 1,
+            27 * 1024 + 2 * 9 * 1024,
+            9 * 1024 + 9 + 3 * 1024,
+        ),
+        ("{norm: rms}, {norm: {kind: rms, affine: false}}", 3, 0, 0),
+        ("{norm: response}, {norm: affine}, {norm: layer}", 18, 0, 0),
+        ("{norm: {kind: affine, bias: false}}, {norm: {kind: layer, bias: false}}", 6, 0, 0),
+        ("{act: prelu}, {act: star_relu}, {act: elu}", 5, 0, 0),
+        ("{softmax: 3}, {upsample: 2}, {pool: {kind: max, over: channels}}", 0, 0, 0),
+        ("{upsample: 2}, {conv: 1}", 3, 3 * 64 * 64, 64 * 64),
+        ("{conv: {width: 8, kernel: 4, stride: 3, same: true}}", 384, 384 * 121, 8 * 121),
         ("{token_mix: [{linear: tokens}]}", 1024 * 1025, 1024 * 1024 * 3, 3 * 1024),
         ("{add: [[{conv: 4}], [{conv: 4}]]}", 24, 24 * 1024, 8 * 1024),
         ("{mul: [[], [{pool: global}, {conv: 3}]]}", 9, 9, 3),
@@ -99,6 +139,15 @@ def test_counts_by_hand(nodes: str, params: int, flops: int, activations: int) -
         ("{times: 10, do: [{dwconv: 3}]}", 21),
         ("{space_to_depth: 2}, {dwconv: 3}", 6),
         ("{attention: {heads: 1, window: 8}}", 8),
+        ("{attention: {heads: 1, window: [2, 8]}}", 8),
+        ("{conv: {kernel: 3}}, {upsample: 2}, {dwconv: 3}", 4),
+        # of three equal neighbours and the next ones, two are seen at most
+        ("{conv: {kernel: 3}}, {upsample: 3}, {dwconv: 3}", 4),
+        ("{upsample: {size: 2, kind: bilinear}}", 2),
+        ("{upsample: 3}, {dwconv: {stride: 3}}, {dwconv: 3}", 4),
+        ("{pool: {kind: max, size: 4}}", 8),
+        ("{pool: {kind: max, over: channels}}, {softmax: 1}, {norm: rms}", 1),
+        ("{norm: response}", None),
         ("{attention: {heads: 1}}", None),
         ("{mul: [[], [{pool: global}, {conv: 3}]]}", None),
         ("{token_mix: [{linear: tokens}]}", None),
@@ -124,6 +173,8 @@ def test_a_head_does_not_widen_the_receptive_field() -> None:
         ("{attention: {heads: 1}}", 4),
         ("{attention: {heads: 1, project: false}}", 3),
         ("{attention: {heads: 1, kv: [{dwconv: {kernel: 2, stride: 2}}]}}", 5),
+        ("{conv: 9}, {attention: {heads: 1, qkv: false}}", 4),
+        ("{attention: {heads: 1, kind: linear}}", 4),
         ("{times: 50, do: [{conv: 3}]}", 50),
         ("{pool: global}, {dropout: 0.5}", 0),
     ],
@@ -145,9 +196,15 @@ def test_norms_and_pooling_are_fvcores_extra() -> None:
     assert sums.fvcore_total == sums.other_flops == 2 * 3072 + 5 * 3072 + 3072
 
 
-def test_a_shared_bias_is_counted_once_a_stage() -> None:
-    block = "block: [{attention: {heads: 1, bias: free, share: stage}}]"
-    bias = 64 * 64
+def test_upsampling_is_fvcores_extra() -> None:
+    assert costs("stem: [{upsample: 2}]").other_flops == 3 * 64 * 64
+    assert costs("stem: [{upsample: {size: 2, kind: bilinear}}]").other_flops == 4 * 3 * 64 * 64
+    assert costs("stem: [{pool: {kind: max, size: 4}}]").other_flops == 0
+
+
+@pytest.mark.parametrize(("kind", "bias"), [("free", 64 * 64), ("offset", 64), ("table", 15 * 15)])
+def test_a_shared_bias_is_counted_once_a_stage(kind: str, bias: int) -> None:
+    block = f"block: [{{attention: {{heads: 1, bias: {kind}, share: stage}}}}]"
     one, five = (
         costs(f"stages: [{{width: 3, depth: {depth}, {block}}}]", "input: {resolution: 8}\n")
         for depth in (1, 5)

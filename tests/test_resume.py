@@ -102,7 +102,7 @@ def test_shipped_networks_are_scored_once_over_several_sittings(tmp_path: Path) 
     for _ in range(2):
         Search(RunFolder.open(tmp_path / "parts")).go()
     assert_same(whole, RunFolder.open(tmp_path / "parts"))
-    assert len(whole.frame()) == 2
+    assert len(whole.frame()) > 2
 
 
 def test_the_trial_that_was_being_scored_keeps_its_number(

@@ -19,8 +19,9 @@ import torch
 from goldens import FILE, cost_of, measured
 from jsonschema import Draft7Validator
 
-from archspec.build import Network, build
+from archspec.build import build
 from archspec.cli.checking import check
+from archspec.cost import leaves, totals
 from archspec.diff import cost_changes, differences
 from archspec.load import parse_yaml, read_yaml
 from archspec.planning import plan_network
@@ -142,26 +143,31 @@ def _last_digit(text: str) -> float:
     return scale / 10.0 ** len(number.partition(".")[2])
 
 
-def on_meta(path: Path) -> Network:
-    with torch.device("meta"):
-        return build(read_spec(path)).eval()
-
-
 @pytest.mark.parametrize("path", NETWORKS, ids=named)
-def test_every_network_builds_and_its_tensors_have_published_names(path: Path) -> None:
-    spec, model = read_spec(path), on_meta(path)
-    assert sum(p.numel() for p in model.parameters()) == cost_of(plan_network(spec))["params"]
-    image = torch.empty(2, *spec.input.shape[:3], device="meta")
-    assert model(image).shape == (2, spec.classes)
+def test_every_network_is_built_as_planned_and_has_published_names(path: Path) -> None:
+    spec = read_spec(path)
+    plan = plan_network(spec)
+    with torch.device("meta"):
+        model = build(spec, plan).eval()
+        images = torch.empty(2, *spec.input.shape[:3])
+        assert model(images).shape == (2, spec.classes)
+        features = model.forward_features(images)
+    assert sum(p.numel() for p in model.parameters()) == totals(plan).params
+    modules = dict(model.named_modules())
+    for part, whole in plan.parts():
+        assert all(path in modules for path, _, _ in leaves(whole, part))
+    outs = {f"stem.{key}": item.out for key, item in plan.stem.items}
+    outs |= {f"stages.{index}": stage.out for index, stage in enumerate(plan.stages)}
+    for feature, found in zip(model.feature_info, features, strict=True):
+        assert found.shape[1:] == outs[feature.path][:3]
+        assert found.shape[1] == feature.channels
     if spec.weights is None:
         assert UNCOUNTED.match(spec.name), "nothing published has these tensors"
         return
-    whole = [
-        layout.name
+    assert any(
+        all(pair.theirs for pair in pair_names(model, layout))
         for layout in layouts_of(spec.weights)
-        if all(pair.theirs for pair in pair_names(model, layout))
-    ]
-    assert whole, "no layout names every tensor"
+    ), "no layout names every tensor"
 
 
 @pytest.mark.slow

@@ -324,7 +324,8 @@ def zoo(
         columns = [Column("name"), *numbers(*titles), Column("source", cut=True)]
         print_table(Table(columns, grouped(networks)))
         print("Published figures and top-1 on ImageNet-1k stand as their source prints them.")
-        print(f"{MISPRINT} marks one that is not the published network's:")
+        if any(item.reference.misprints for item in networks):
+            print(f"{MISPRINT} marks one that is not the published network's.")
         for item in networks:
             if item.note:
                 print(f"  {item.name}: {item.note}")

@@ -10,13 +10,20 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from itertools import compress
 from typing import NamedTuple
 
 from archspec.quantities import Quantity, format_count, format_quantity
 
+#: characters that a shortened text must have left
+LEAST = 12
+
 
 class Column(NamedTuple):
-    """A heading; numbers stand to the right, `cut` text is shortened where there is no room."""
+    """A heading; numbers stand to the right.
+
+    `cut` text is shortened where there is no room, and left out where there is next to none.
+    """
 
     title: str
     number: bool = False
@@ -70,8 +77,12 @@ def _draw(table: Table) -> None:
     drawn = Drawn(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), header_style="bold")
     widths = _widths(table)
     taken = sum(w for w, column in zip(widths, table.columns, strict=True) if not column.cut)
-    room = max(12, console.width - taken - 3 * len(widths))
-    for column, width in zip(table.columns, widths, strict=True):
+    room = console.width - taken - 3 * len(widths)
+    shown = [
+        not column.cut or room >= min(width, LEAST)
+        for column, width in zip(table.columns, widths, strict=True)
+    ]
+    for column, width in compress(zip(table.columns, widths, strict=True), shown):
         drawn.add_column(
             Text(column.title),
             justify="right" if column.number else "left",
@@ -82,7 +93,9 @@ def _draw(table: Table) -> None:
     first_sum = len(table.rows) - table.sums
     for index, row in enumerate(table.rows):
         style = "bold" if index >= first_sum else None
-        drawn.add_row(*map(Text, row), style=style, end_section=index == first_sum - 1)
+        drawn.add_row(
+            *map(Text, compress(row, shown)), style=style, end_section=index == first_sum - 1
+        )
     console.print(drawn)
 
 

@@ -98,7 +98,7 @@ def _convert(
     network = _read(spec, settings)
     end = "" if wanted == OWN else "_exported"
     path = out or Path(f"{network.name}{end}.safetensors")
-    _spare(path, file)
+    _check_out(path, file)
     model, report = with_weights(network, file, layout, partial)
     _tell(report, partial)
     layout, state = export_state(model, network, wanted)
@@ -118,7 +118,7 @@ def merge(spec: Spec, file: File, out: Out = None, settings: Settings = None) ->
 
     network = _read(spec, settings)
     path = out or Path(f"{network.name}_merged.safetensors")
-    _spare(path, file)
+    _check_out(path, file)
     if network.form == "merged":
         raise WeightsError(f"{network.name} is merged already; merge starts from form: train")
     model, report = with_weights(network, file)
@@ -163,8 +163,11 @@ def _read(spec: str, settings: list[str] | None) -> NetworkSpec:
     return read_spec(spec, [edit_of(text) for text in settings or ()])
 
 
-def _spare(path: Path, file: str) -> None:
-    """Before anything is built: the file that is read is not written over."""
+def _check_out(path: Path, file: str) -> None:
+    """Before anything is built: a file can be written here, and is not the one that is read."""
+    from archspec.weights.checkpoints import check_ending
+
+    check_ending(path)
     if path.exists() and Path(file).exists() and path.samefile(file):
         raise WeightsError(f"{path} is the file that is read; name another with -o")
 

@@ -104,7 +104,7 @@ class Attention(Layer):
 
     def heads_at(self, shape: Shape) -> Heads:
         """Number and widths of the heads at a place."""
-        width = self.width or (shape.channels if self.qkv else shape.channels // 3)
+        width = self.width or (shape.channels if self.qkv else max(1, shape.channels // 3))
         count = self.heads_of(width)
         return Heads(width, count, self.key_dim or width // count, self.value_dim or width // count)
 

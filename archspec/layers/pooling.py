@@ -77,6 +77,8 @@ class Pool(Layer):
 
     def out(self, shape: Shape) -> Shape:
         refuse_extras(shape, "a pool")
+        if self.over == "channels" and (self.kind == "global" or self.size is not None):
+            raise LawError("over: channels goes with kind avg or max, and with no size")
         if self.kind == "global":
             return Shape(shape.channels, 1, 1)
         if self.over == "channels":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from archspec.errors import WeightsError
 State = dict[str, Tensor]
 
 #: where training scripts put the tensors; averaged ones first, as they are what was evaluated
-_NESTED = ("state_dict_ema", "model_ema", "state_dict", "model", "module")
+_NESTED = ("state_dict_ema", "model_ema", "state_dict", "model", "model_state", "module")
+ENDINGS = (".safetensors", ".pth", ".pt")
 #: what wrappers put before every name
 _PREFIX = re.compile(r"^(module\.|_orig_mod\.)+")
 HUB = "timm:"
@@ -36,7 +38,7 @@ def read_checkpoint(source: str | Path) -> State:
     if not path.is_file():
         raise WeightsError(f"{path}: there is no such file; give a file, or timm:NAME")
     try:
-        raw = _read_safetensors(path) or torch.load(path, map_location="cpu", weights_only=True)
+        raw = _read(path)
     except pickle.UnpicklingError as error:
         raise WeightsError(
             f"{path} holds more than tensors, and reading that could run code "
@@ -47,8 +49,13 @@ def read_checkpoint(source: str | Path) -> State:
     return _tensors(raw, path)
 
 
-def _read_safetensors(path: Path) -> State | None:
-    return load_file(path) if path.suffix == ".safetensors" else None
+def _read(path: Path) -> object:
+    if path.suffix == ".safetensors":
+        return load_file(path)
+    with warnings.catch_warnings():
+        # of files that older versions wrote, or that are none
+        warnings.simplefilter("ignore")
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _first_line(error: Exception) -> str:
@@ -71,13 +78,18 @@ def _tensors(raw: object, path: Path) -> State:
     return state
 
 
+def check_ending(path: Path) -> None:
+    """Raise WeightsError where nothing is written under such a name; before the long work."""
+    if path.suffix not in ENDINGS:
+        raise WeightsError(f"weights are written as {', '.join(ENDINGS)}, but got {path.name}")
+
+
 def write_checkpoint(path: Path, state: State, told: Mapping[str, str]) -> None:
     """Write tensors: .safetensors with what is told about them, or a torch file (.pth, .pt).
 
     The file appears whole or not at all. Raises WeightsError.
     """
-    if path.suffix not in (".safetensors", ".pth", ".pt"):
-        raise WeightsError(f"weights are written as .safetensors, .pth or .pt, but got {path.name}")
+    check_ending(path)
     half = path.with_name(f".{path.name}.part")
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     try:
