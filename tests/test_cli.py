@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from archspec.cli.main import GROUPS, app
 from archspec.cost import totals
 from archspec.planning import plan_network
 from archspec.schema import schema_text
+from archspec.shipped import shipped_networks
 from archspec.spec import read_spec
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -349,6 +351,17 @@ def test_tables_fit_a_terminal_of_80_columns(arguments: list[str]) -> None:
     assert "…" not in text
 
 
+def test_a_column_that_has_no_room_is_left_out_before_names_are_broken() -> None:
+    narrow, wide = (
+        on_a_terminal("zoo", "resnet", NO_COLOR="1", COLUMNS=columns) for columns in ("80", "110")
+    )
+    for text in (narrow, wide):
+        assert "  resnet152 " in text
+    assert "source" in wide
+    assert "He et al., " in wide
+    assert "source" not in narrow.partition("Published")[0]
+
+
 def test_colour_is_left_out_only_where_asked() -> None:
     assert "\x1b[1m" in on_a_terminal("cost", "resnet50")
 
@@ -493,6 +506,11 @@ def test_each_difference_is_a_line(tmp_path: Path, old: str, new: str, expected:
             "stem.residual.do.dwconv.kernel: 3 -> 5",
         ),
         (
+            "{residual: [{dwconv: 3}]}",
+            "{residual: {do: [{dwconv: 3}], add: w > 3}}",
+            "stem.residual.add: true -> w > 3",
+        ),
+        (
             "{add: [[], [{dwconv: 3}]]}",
             "{add: [[], [{dwconv: 5}]]}",
             "stem.add.1.dwconv.kernel: 3 -> 5",
@@ -528,11 +546,10 @@ def test_the_paths_of_diff_can_be_set() -> None:
     edits = [(row["path"], json.dumps(row["b"])) for row in differences]
     pooled = read_spec("regnety_040").dump()
     made = read_spec("resnet50", [*edits, ("stem", "[{cna: {width: 32, kernel: 3, stride: 2}}]")])
-    assert made.model_copy(update={"name": "x", "doc": "", "reference": None}).dump() == (
-        read_spec("regnety_040")
-        .model_copy(update={"name": "x", "doc": "", "reference": None})
-        .dump()
-    ), pooled
+    # names, notes and figures are no part of the architecture
+    others = {"name": "x", "doc": "", "weights": None, "reference": None}
+    wanted = read_spec("regnety_040").model_copy(update=others)
+    assert made.model_copy(update=others).dump() == wanted.dump(), pooled
 
 
 def test_diff_json_holds_differences_and_costs() -> None:
@@ -548,13 +565,54 @@ def test_diff_json_holds_differences_and_costs() -> None:
 # zoo and schema
 
 
+def cells(line: str) -> list[str]:
+    """A row of a plain table, whose columns are two blanks apart or more."""
+    return re.split(r" {2,}", line.strip())
+
+
 def test_zoo_lists_what_is_shipped() -> None:
-    text = run("zoo").stdout
-    for word in ("resnet50", "25.6M / 4.1G", "76.13", "space hybrid: "):
-        assert word in text
-    text = run("zoo", "cmt").stdout
-    assert "cmt_s: Guo et al." in text
+    lines = run("zoo").stdout.splitlines()
+    titles = ["name", "input", "params", "published", "FLOPs", "published", "top-1", "source"]
+    assert cells(lines[0]) == titles
+    rows = {row[0]: row[1:] for row in map(cells, lines)}
+    assert rows["resnet50"][:6] == ["3x224x224", "25.6M", "25.6M", "4.09G", "4.1G", "76.13"]
+    assert rows["resnet50"][6].startswith("He et al., arXiv 1512.03385")
+    # a family is a row of its own, its networks stand below it by cost
+    assert lines.index("resnet") < lines.index(next(line for line in lines if "resnet18 " in line))
+    assert any(line.startswith("space hybrid: ") for line in lines)
+
+
+def test_zoo_marks_figures_that_are_not_the_networks() -> None:
+    lines = run("zoo", "cmt").stdout.splitlines()
+    rows = {row[0]: row[1:] for row in map(cells, lines)}
+    assert rows["cmt_s"][1:5] == ["26.3M", "!25.1M", "4.03G", "4G"]
+    assert "! marks one that is not the published network's." in lines
+    (note,) = [line for line in lines if line.startswith("  cmt_s: ")]
+    assert note.startswith("  cmt_s: ! ")
+    assert "26.26M" in note
+    # a family without misprints is told nothing of them
+    text = run("zoo", "vgg").stdout
     assert "resnet50" not in text
+    assert "!" not in text
+
+
+def test_the_zoo_is_a_page() -> None:
+    page = run("zoo", "--markdown").stdout
+    lines = page.splitlines()
+    families = [line[3:] for line in lines if line.startswith("## ")]
+    assert families == sorted({path.parent.name for path in shipped_networks().values()})
+    tables = [line for line in lines if line.startswith("|")]
+    assert {line.replace(r"\|", "").count("|") for line in tables} == {10}
+    first = {line.split(" | ")[0].strip("| ") for line in tables}
+    assert first == {"name", "---", *shipped_networks()}
+    (row,) = [line for line in tables if line.startswith("| cmt_s |")]
+    assert "| 26.3M | !25.1M | 4.03G | 4G | 83.5 |" in row
+    assert any(line.startswith("- cmt_s: ! ") for line in lines)
+    page = run("zoo", "resnet", "--markdown").stdout
+    assert "## resnet\n" in page
+    assert "cmt_s" not in page
+    (row,) = [line for line in page.splitlines() if line.startswith("| resnet50 |")]
+    assert " | timm, torchvision" in row
 
 
 def test_zoo_json_puts_published_figures_beside_ours() -> None:
@@ -563,6 +621,9 @@ def test_zoo_json_puts_published_figures_beside_ours() -> None:
     assert (row["family"], row["params"], row["flops"]) == ("resnet", 25_557_032, 4_089_184_256)
     assert row["published"]["params"] == 25_600_000
     assert row["published"]["top1"] == 76.13
+    assert row["published"]["misprints"] == []
+    assert row["weights"][:2] == ["timm", "torchvision"]
+    assert rows["cmt_s"]["published"]["misprints"] == ["params"]
     assert rows["hybrid"]["family"] == "spaces"
     assert {row["family"] for row in run_json("zoo", "swin")} == {"swin"}
 

@@ -88,7 +88,8 @@ def test_published_networks_are_counted_exactly(name: str, params: int, gmacs: f
         (
             "{attention: {heads: 3, kind: cosine, window: [8, 4], project: false}}",
             36 + 3,
-            *(9 * 3 * 1024 + 2 * 1024 * 32 * 3, 9 * 1024 + 3 * 1024 * 32 + 3 * 1024),
+            9 * 3 * 1024 + 2 * 1024 * 32 * 3,
+            9 * 1024 + 3 * 1024 * 32 + 3 * 1024,
         ),
         # keys meet values and their number, 3 x 4 of them; then queries meet those
         (

@@ -354,7 +354,7 @@ WRONG: dict[str, tuple[str, str, list[str]]] = {
     ),
     "choices that are no kinds": (
         unit("[act]", "{k: {default: relu, choices: act}}"),
-        "2:46",
+        "2:49",
         ["units.u.knobs.k.choices", "norms, acts", "'act'"],
     ),
     "no kind of activation": (

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from archspec.cost import leaves, totals
+from archspec.errors import SpecError
 from archspec.layers.convolution import Conv, DwConv
+from archspec.layers.normalization import Act, Norm
 from archspec.load import parse_yaml
-from archspec.plan import LayerPlan, NetworkPlan
+from archspec.plan import LayerPlan, NetworkPlan, ResidualPlan
 from archspec.planning import plan_network
 from archspec.resolve import deal, resolve
 from archspec.spec import Memory, NetworkSpec, make_spec, parse_spec, read_spec
@@ -94,6 +96,7 @@ defaults: {norm: layer, act: gelu}
 units: {a: {body: [{conv: 4}]}, b: {body: [{conv: 5}]}}
 stem: [a, norm]
 head: [b]
+weights: resnet
 reference: {params: 3M}
 """
     child = """
@@ -105,6 +108,7 @@ stem: [a, c]
 """
     spec = read_spec(write(tmp_path, child=child, parent=parent))
     assert (spec.name, spec.doc, spec.reference) == ("child", "", None)
+    assert spec.weights == "resnet"
     assert (spec.input.channels, spec.input.resolution) == (1, 64)
     assert (spec.defaults.norm, spec.defaults.act) == ("layer", "silu")
     assert widths(plan_network(spec)) == [4, 7, 6]
@@ -164,6 +168,82 @@ def test_bare_norm_and_act_mean_the_defaults() -> None:
     layers: list[LayerPlan] = [leaf for _, _, leaf in leaves(planned(text).stem)]
     assert [getattr(leaf.layer, "kind", None) for leaf in layers] == ["layer", "batch", "silu"]
     assert [getattr(leaf.layer, "eps", None) for leaf in layers] == [1e-3, 1e-5, None]
+
+
+@pytest.mark.parametrize(
+    ("defaults", "node", "eps", "groups"),
+    [
+        ("norm: group, groups: 4", "norm", 1e-5, 4),
+        ("norm: group, groups: 4, eps: 1e-3", "{norm: group}", 1e-3, 4),
+        ("norm: group, groups: 4", "{norm: {groups: 2}}", 1e-5, 2),
+        ("groups: 4", "{norm: group}", 1e-5, 4),
+        ("norm: layer", "{norm: group}", 1e-5, 1),
+        # the layer's own usual value
+        ("norm: layer, eps: 1e-3", "{norm: response}", 1e-6, 1),
+        ("norm: response, eps: 1e-3", "norm", 1e-3, 1),
+    ],
+)
+def test_a_norm_has_the_defaults_eps_and_groups(
+    defaults: str, node: str, eps: float, groups: int
+) -> None:
+    (layer,) = layers_of(planned(f"defaults: {{{defaults}}}\nstem: [{{conv: 8}}, {node}]"), Norm)
+    assert (layer.eps, layer.groups) == (eps, groups)
+
+
+def test_pairs_hold_expressions_and_rows_and_columns_are_the_map_entering() -> None:
+    def kernels(text: str) -> list[tuple[int, int]]:
+        plan = plan_network(parse_spec(f"input: {{resolution: [12, 8]}}\n{text}"))
+        return [layer.kernel for layer in layers_of(plan, DwConv)]
+
+    assert kernels("stem: [{dwconv: [rows - 1, columns//2 + 1]}]") == [(11, 5)]
+    units = "units: {u: {knobs: {k: 3}, body: [{dwconv: {stride: 2}}, {dwconv: [k, rows + 1]}]}}\n"
+    assert kernels(units + "stem: [{u: {k: 5}}, u]")[1::2] == [(5, 13), (3, 7)]
+    # a pair goes through a unit's knob as it is
+    assert kernels(units.replace("[k, rows + 1]", "k") + "stem: [{u: {k: [1, w]}}]")[1] == (1, 3)
+    # token_mix turns tokens into channels and channels into rows
+    text = "stem: [{token_mix: [{dwconv: [rows, columns]}]}]"
+    assert kernels(text) == [(3, 1)]
+
+
+def test_a_word_knob_may_be_what_an_earlier_one_is() -> None:
+    knobs = "{act: {default: relu, choices: acts}, inner: {default: act, choices: acts}}"
+    units = f"units: {{u: {{knobs: {knobs}, body: [{{act: inner}}, {{act: act}}]}}}}\n"
+
+    def kinds(call: str) -> list[str]:
+        text = f"defaults: {{act: mish}}\n{units}stem: [{call}]"
+        return [layer.kind for layer in layers_of(planned(text), Act)]
+
+    assert kinds("u") == ["relu", "relu"]
+    assert kinds("{u: {act: gelu}}") == ["gelu", "gelu"]
+    assert kinds("{u: {inner: star_relu}}") == ["star_relu", "relu"]
+    assert kinds("{u: {act: null}}") == ["mish", "mish"]
+
+
+@pytest.mark.parametrize(
+    ("add", "adds"),
+    [("w > 2", True), ("w > 3", False), ("rows == 32 and w_in == 3", True), ("stride > 1", False)],
+)
+def test_a_residual_adds_where_its_expression_holds(add: str, adds: bool) -> None:
+    def residual(text: str) -> ResidualPlan:
+        (item,) = [part for _, part in planned(text).stem.items]
+        assert isinstance(item, ResidualPlan)
+        return item
+
+    # w is the width that enters, whatever comes out
+    assert residual(f"stem: [{{residual: {{do: [{{conv: 3}}], add: {add}}}}}]").adds == adds
+    if not adds:
+        wide = residual(
+            f"stem: [{{residual: {{do: [{{conv: 9}}], shortcut: [{{conv: 9}}], add: {add}}}}}]"
+        )
+        assert (wide.adds, wide.shortcut) == (False, None)
+
+
+def test_an_unpadded_stage_shrinks_by_its_stride_and_its_borders() -> None:
+    down = "down: [{conv: {kernel: 3, stride: 2, padding: 0}}]"
+    text = f"stages: [{{width: 3, stride: %d, {down}, block: [{{dwconv: {{padding: 0}}}}]}}]"
+    assert planned(text % 2).out.height == 13
+    with pytest.raises(SpecError, match=r"stride=3, map 32x32 -> 13x13"):
+        planned(text % 3)
 
 
 def test_blocks_take_turns() -> None:

@@ -21,6 +21,7 @@ from jsonschema import Draft7Validator
 
 from archspec.build import build
 from archspec.cli.checking import check
+from archspec.cli.listing import list_shipped, markdown
 from archspec.cost import leaves, totals
 from archspec.diff import cost_changes, differences
 from archspec.load import parse_yaml, read_yaml
@@ -251,6 +252,12 @@ def test_the_committed_schema_is_fresh() -> None:
 
 def test_the_schema_is_a_schema() -> None:
     Draft7Validator.check_schema(schema())
+
+
+def test_the_page_of_the_zoo_is_fresh() -> None:
+    page = FOLDER.parent / "docs" / "zoo.md"
+    fresh = markdown(list_shipped(None)[0])
+    assert page.read_text("utf-8") == fresh, "archspec zoo --markdown > docs/zoo.md"
 
 
 @pytest.mark.parametrize(

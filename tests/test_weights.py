@@ -139,7 +139,8 @@ def test_half_precision_and_old_files_without_batch_counts_fit(
     halves = {n: v.half() for n, v in published.items() if "num_batches" not in n}
     report = load_state(model, spec, halves)
     assert report.fits
-    assert torch.equal(model.stem[0][0].weight, published["conv1.weight"].half().float())
+    first = model.state_dict()["stem.cna.conv.weight"]
+    assert torch.equal(first, published["conv1.weight"].half().float())
 
 
 @pytest.mark.parametrize(
@@ -171,7 +172,7 @@ def test_what_does_not_fit_is_named_and_nothing_is_loaded(
     report = load_weights(model, spec, path, partial=True)
     assert not report.fits
     left = {name for name in published if name not in change} - {"fc.weight"}
-    assert torch.equal(model.stem[0][1].weight, published["bn1.weight"])
+    assert torch.equal(model.state_dict()["stem.cna.norm.weight"], published["bn1.weight"])
     assert report.loaded >= len(left)
 
 
@@ -250,7 +251,7 @@ def test_position_embeddings_are_resized_and_the_class_token_kept() -> None:
     model, larger, report = loaded_at("deit_tiny_patch16_224", 96, edits)
     assert report.fits
     assert report.resized == ("stem.position.weight: position embedding 4x4 -> 6x6",)
-    old, new = (m.stem.position.weight[0].detach().numpy() for m in (model, larger))
+    old, new = (m.state_dict()["stem.position.weight"][0].numpy() for m in (model, larger))
     assert np.array_equal(old[0], new[0])
     grid = old[1:].reshape(4, 4, -1)
     wanted = np.einsum("ai,bj,ijc->abc", cubic(4, 6), cubic(4, 6), grid)
@@ -280,11 +281,12 @@ def test_free_biases_are_resized_over_both_maps() -> None:
     model, larger, report = loaded_at("cmt_ti", 128, edits)
     assert report.fits
     assert len(report.resized) == 4
-    ((_, old),), ((_, new),) = (m.stages[0].shared.items() for m in (model, larger))
+    old = model.state_dict()["stages.0.shared.free_1x256x4"].numpy()
+    new = larger.state_dict()["stages.0.shared.free_1x1024x16"].numpy()
     # 16x16 queries and 2x2 keys become 32x32 and 4x4
-    grid = old.detach().numpy().reshape(-1, 16, 16, 2, 2)
+    grid = old.reshape(-1, 16, 16, 2, 2)
     wanted = np.einsum("ai,bj,ck,dl,hijkl->habcd", *[cubic(16, 32)] * 2, *[cubic(2, 4)] * 2, grid)
-    assert np.allclose(new.detach().numpy().reshape(-1, 32, 32, 4, 4), wanted, atol=1e-4)
+    assert np.allclose(new.reshape(-1, 32, 32, 4, 4), wanted, atol=1e-4)
 
 
 def test_what_cannot_be_resized_is_a_misfit() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -29,28 +30,27 @@ class Network(NamedTuple):
     input: str
     totals: Totals
     reference: Reference
+    #: the figures as their source prints them, by their key
+    printed: Mapping[str, Any]
     weights: tuple[str, ...]
 
     def texts(self) -> tuple[str, ...]:
         """Cells of the table: what is ours beside what is published, and the source."""
-        published = self.reference
         return (
             self.name,
             self.input,
             format_count(self.totals.params),
-            self._printed("params", published.params),
+            self._figure("params"),
             format_count(self.totals.flops),
-            self._printed("flops", published.flops),
-            self._printed("top1", published.top1),
-            published.source,
+            self._figure("flops"),
+            self._figure("top1"),
+            self.reference.source,
         )
 
-    def _printed(self, figure: str, value: float | None) -> str:
+    def _figure(self, key: str) -> str:
         """A published figure; one that is known to be wrong has a mark."""
-        if value is None:
-            return ""
-        mark = MISPRINT if figure in self.reference.misprints else ""
-        return mark + (f"{value:g}" if figure == "top1" else format_count(value))
+        mark = MISPRINT if key in self.reference.misprints else ""
+        return f"{mark}{self.printed.get(key, '')}"
 
     @property
     def note(self) -> str:
@@ -147,7 +147,9 @@ def list_shipped(family: str | None) -> tuple[list[Network], list[Space]]:
             weights = () if spec.weights is None else layouts_of(spec.weights)
             layouts = tuple(layout.name for layout in weights)
             size = str(plan.shape)
-            networks.append(Network(name, spec.name, size, totals(plan), reference, layouts))
+            printed = spec.tree.get("reference") or {}
+            cost = totals(plan)
+            networks.append(Network(name, spec.name, size, cost, reference, printed, layouts))
     networks.sort(key=lambda item: (item.family, item.totals.flops))
     return networks, _spaces() if family in (None, SPACES) else []
 
