@@ -49,7 +49,8 @@ class Bound:
     constant: dict[str, object]
     computed: tuple[tuple[str, Expression | Pair], ...]
     named: tuple[tuple[str, str], ...]
-    inner: tuple[Node, ...] | None
+    #: the layer's own nodes, by their knob
+    inner: tuple[tuple[str, tuple[Node, ...]], ...]
     #: an implicit stride reaches this call: a unit that uses the word and was not given it
     takes_stride: bool
     #: no knob depends on the place, so that the layer is the same wherever the call stands
@@ -187,7 +188,7 @@ def _bind_call(
         legal = set(unit.knobs)
         word_knobs = unit.word_knobs
     elif layer is not None:
-        legal = set(layer.model_fields) | ({layer.inner} if layer.inner else set())
+        legal = {*layer.model_fields, *layer.inner}
         word_knobs = layer.words
     else:
         known = [*units, *LAYERS, *(word for word in STRUCTURE if word not in ("do", "when"))]
@@ -197,7 +198,7 @@ def _bind_call(
     constant: dict[str, object] = {}
     computed: list[tuple[str, Expression | Pair]] = []
     by_name: list[tuple[str, str]] = []
-    inner: tuple[Node, ...] | None = None
+    inner: list[tuple[str, tuple[Node, ...]]] = []
     for knob, value in call.knobs.items():
         if knob not in legal:
             what = "unit" if unit is not None else "layer"
@@ -207,10 +208,10 @@ def _bind_call(
                 (knob,),
                 True,
             )
-        if layer is not None and knob == layer.inner:
+        if layer is not None and knob in layer.inner:
             assert isinstance(value, tuple)
             _within(knob, value, units, words, named)
-            inner = value or None
+            inner += [(knob, value)] if value else []
         elif isinstance(value, tuple) and any(isinstance(item, str) for item in value):
             computed.append((knob, _pair(value, words, knob)))
         elif not isinstance(value, str):
@@ -228,7 +229,16 @@ def _bind_call(
     takes_stride = unit is not None and unit.uses_stride and "stride" not in call.knobs
     fixed = layer is not None and not computed and not by_name
     fixed = fixed and ("width" in constant or "width" not in legal)
-    return Bound(layer, unit, constant, tuple(computed), tuple(by_name), inner, takes_stride, fixed)
+    return Bound(
+        layer,
+        unit,
+        constant,
+        tuple(computed),
+        tuple(by_name),
+        tuple(inner),
+        takes_stride,
+        fixed,
+    )
 
 
 def _pair(value: tuple[object, ...], words: frozenset[str], knob: str) -> Pair:

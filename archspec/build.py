@@ -152,10 +152,9 @@ def _parts(plan: SequencePlan, path: str, shared: nn.ParameterDict) -> OrderedDi
 
 def _module(plan: Plan, path: str, shared: nn.ParameterDict) -> nn.Module:
     if isinstance(plan, LayerPlan):
-        inner = None
-        # keys and values without nodes of their own are those of the queries: one linear layer
-        if plan.inner is not None and plan.inner.items:
-            inner = _sequence(plan.inner, f"{path}.{plan.layer.inner}", shared)
+        inner: dict[str, nn.Module] = {
+            knob: _sequence(nodes, f"{path}.{knob}", shared) for knob, nodes in plan.inner
+        }
         return layer_module(plan, inner, shared, path)
     if isinstance(plan, SequencePlan):
         return _sequence(plan, path, shared)

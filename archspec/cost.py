@@ -10,6 +10,7 @@ from math import ceil
 from typing import Any, NamedTuple
 
 from archspec.layers.attention import Attention
+from archspec.layers.layer import Inner
 from archspec.plan import (
     JoinPlan,
     LayerPlan,
@@ -76,12 +77,14 @@ def totals(plan: Plan | StagePlan | NetworkPlan) -> Totals:
     return known
 
 
+_NO_INNER: Inner = {}
+
+
 def alone(plan: LayerPlan) -> Totals:
     """What a layer costs without the nodes that stand inside it."""
-    shape, out, inner = plan.shape, plan.out, plan.inner
-    params, flops, activations, other, depth, shared = plan.layer.cost(
-        shape, out, inner.out if inner is not None else None
-    )
+    shape, out = plan.shape, plan.out
+    inner = {knob: nodes.out for knob, nodes in plan.inner} if plan.inner else _NO_INNER
+    params, flops, activations, other, depth, shared = plan.layer.cost(shape, out, inner)
     moved = shape.elements + out.elements + params
     reach, stride = plan.layer.reach(shape)
     if isinstance(plan.layer, Attention):
@@ -93,20 +96,22 @@ def alone(plan: LayerPlan) -> Totals:
 
 def _layer(plan: LayerPlan) -> Totals:
     own = alone(plan)
-    if plan.inner is None:
+    if not plan.inner:
         return own
-    before = totals(plan.inner)
+    parts = [totals(nodes) for _, nodes in plan.inner]
+    # what comes out has the map of the queries
+    stride = next((totals(nodes).stride for knob, nodes in plan.inner if knob == "q"), own.stride)
     return Totals(
-        own.params + before.params,
-        own.flops + before.flops,
-        own.activations + before.activations,
-        own.other_flops + before.other_flops,
-        own.moved + before.moved,
-        own.depth + before.depth,
+        own.params + sum(part.params for part in parts),
+        own.flops + sum(part.flops for part in parts),
+        own.activations + sum(part.activations for part in parts),
+        own.other_flops + sum(part.other_flops for part in parts),
+        own.moved + sum(part.moved for part in parts),
+        own.depth + max(part.depth for part in parts),
         own.reach,
-        own.stride,
-        1 + before.layers,
-        own.shared | before.shared,
+        stride,
+        1 + sum(part.layers for part in parts),
+        own.shared.union(*(part.shared for part in parts)),
     )
 
 
@@ -227,9 +232,8 @@ def leaves(plan: Plan | StagePlan, path: str = "") -> Iterator[tuple[str, int, L
     Blocks of a run are shown at the index of the first of them.
     """
     if isinstance(plan, LayerPlan):
-        if plan.inner is not None:
-            assert plan.layer.inner is not None
-            yield from leaves(plan.inner, f"{path}.{plan.layer.inner}")
+        for knob, nodes in plan.inner:
+            yield from leaves(nodes, f"{path}.{knob}")
         yield path, 1, plan
     elif isinstance(plan, SequencePlan):
         for key, item in plan.items:
@@ -283,8 +287,8 @@ def views(plan: Plan | StagePlan, seen: View) -> Iterator[View]:
     Of repeats it is that of the last one; all of a token_mix sees what the whole of it does.
     """
     if isinstance(plan, LayerPlan):
-        if plan.inner is not None:
-            yield from views(plan.inner, seen)
+        for _, nodes in plan.inner:
+            yield from views(nodes, seen)
         yield seen.after(totals(plan))
     elif isinstance(plan, SequencePlan):
         for _, item in plan.items:

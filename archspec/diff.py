@@ -165,7 +165,7 @@ class _Nodes:
         layer = LAYERS.get(a.name)
         for knob in dict.fromkeys([*a.knobs, *b.knobs]):
             first, second = a.knobs.get(knob), b.knobs.get(knob)
-            if layer is not None and knob == layer.inner:
+            if layer is not None and knob in layer.inner:
                 yield from self.lists(f"{path}.{knob}", first or (), second or ())  # type: ignore[arg-type]
                 continue
             implied = "before" if knob not in a.knobs else "after" if knob not in b.knobs else ""

@@ -151,17 +151,33 @@ class Expander:
         layer, plans = known
         if layer.name == "pool" and isinstance(layer, Pool) and layer.is_nothing:
             return None
-        if bound.inner is not None:
-            try:
-                inner, _ = self.sequence(bound.inner, shape, dict(scope))
-            except LawError as error:
-                raise error.under(bound.layer.inner or "") from None
-            layer.cost(shape, layer.out(shape), inner.out)
-            return LayerPlan(layer.name, layer, shape, layer.out(shape), inner)
+        if bound.inner:
+            return self._with_inner(bound.inner, layer, shape, scope)
         plan = plans.get(shape)
         if plan is None:
             plan = plans[shape] = LayerPlan(layer.name, layer, shape, layer.out(shape))
         return plan
+
+    def _with_inner(
+        self,
+        nodes: Sequence[tuple[str, Sequence[Node]]],
+        layer: Layer,
+        shape: Shape,
+        scope: dict[str, object],
+    ) -> LayerPlan:
+        """A layer and its own nodes; those that are all switched off are as if not written."""
+        inner: list[tuple[str, SequencePlan]] = []
+        for knob, own in nodes:
+            try:
+                plan, _ = self.sequence(own, shape, dict(scope))
+            except LawError as error:
+                raise error.under(knob) from None
+            if plan.items:
+                inner.append((knob, plan))
+        ends = {knob: plan.out for knob, plan in inner}
+        out = layer.out_with(shape, ends)
+        layer.cost(shape, out, ends)
+        return LayerPlan(layer.name, layer, shape, out, tuple(inner))
 
     def _unit(
         self, unit: Unit, knobs: dict[str, object], shape: Shape, stride: int, w_out: Any
@@ -313,6 +329,11 @@ def _met(kind: str, branches: Sequence[SequencePlan]) -> Shape:
         if channels > 100_000:
             raise LawError(f"a width may be 100000 at most, but got {channels}")
         return shapes[0]._replace(channels=channels)
+    if kind == "attach":
+        if len({shape.channels for shape in shapes}) > 1:
+            raise LawError(f"attach needs branches of one width, but got ({listed})")
+        *before, last = shapes
+        return last._replace(extras=sum(shape.positions for shape in before) + last.extras)
     if kind == "mul":
         if any(shape.extras for shape in shapes):
             # a token sequence is one axis: what meets it has all of it, or one position

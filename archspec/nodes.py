@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from archspec.expressions import Expression
 
 #: joins whose value is a list of branches
-BRANCHED = ("add", "concat", "mul", "merge")
+BRANCHED = ("add", "concat", "mul", "attach", "merge")
 #: words that are no unit's and no layer's
 STRUCTURE = ("residual", *BRANCHED, "token_mix", "times", "do", "when")
 MOST_TIMES = 10_000
@@ -77,7 +77,7 @@ class Branch:
 
 @dataclass(slots=True)
 class Join:
-    """Branches that start together and meet by kind: add, concat, mul or merge."""
+    """Branches that start together and meet by kind: add, concat, mul, attach or merge."""
 
     kind: str
     branches: tuple[Branch, ...]
@@ -219,7 +219,7 @@ def _parse_call(name: str, value: object, when: str | bool | None) -> Call:
     if isinstance(value, Mapping) and not is_domain(value):
         knobs: dict[str, object] = {}
         for knob, given in value.items():
-            if layer is not None and layer.inner == knob:
+            if layer is not None and knob in layer.inner:
                 knobs[knob] = _inside(knob, given)
             else:
                 knobs[str(knob)] = _knob(str(knob), given)
@@ -282,8 +282,9 @@ def _dump_node(node: Node) -> object:
             for key, value in node.knobs.items()
         }
         layer = LAYERS.get(node.name)
-        if layer is not None and layer.inner in node.knobs:
-            knobs[layer.inner] = dump_nodes(node.knobs[layer.inner])  # type: ignore[arg-type]
+        for knob in () if layer is None else layer.inner:
+            if knob in node.knobs:
+                knobs[knob] = dump_nodes(node.knobs[knob])  # type: ignore[arg-type]
         if not knobs and node.when is None:
             return node.name
         raw = {node.name: next(iter(knobs.values())) if node.bare else knobs}

@@ -20,7 +20,7 @@ Key = str | int
 KeyPath = tuple[Key, ...]
 _PART = re.compile(r"\*|[0-9]{1,6}|[A-Za-z_][A-Za-z0-9_]*(?:#[1-9][0-9]{0,5})?")
 #: lists whose items are not nodes
-_PLAIN_LISTS = ("stages", "blocks", "add", "concat", "mul", "merge")
+_PLAIN_LISTS = ("stages", "blocks", "add", "concat", "mul", "attach", "merge")
 
 
 def parse_path(text: str) -> KeyPath:

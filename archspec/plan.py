@@ -24,7 +24,8 @@ class LayerPlan:
     layer: Layer
     shape: Shape
     out: Shape
-    inner: SequencePlan | None = None
+    #: the layer's own nodes, such as `kv`, by their knob
+    inner: tuple[tuple[str, SequencePlan], ...] = ()
     totals: Totals | None = field(default=None, repr=False)
 
 
@@ -81,9 +82,9 @@ class ResidualPlan:
 
 @dataclass(slots=True, eq=False)
 class JoinPlan:
-    """Branches that meet: add, concat, mul or merge (an add that may become one convolution)."""
+    """Branches that meet: add, concat, mul, attach, or merge (it may become one convolution)."""
 
-    kind: Literal["add", "concat", "mul", "merge"]
+    kind: Literal["add", "concat", "mul", "attach", "merge"]
     branches: tuple[SequencePlan, ...]
     shape: Shape
     out: Shape

@@ -159,8 +159,7 @@ def _node(nodes: Schema, prefix: str, own: bool) -> Schema:
 def _layer(layer: type[Layer], nodes: Schema, own: bool) -> Schema:
     knobs = {name: _layer_knob(layer, name, field, own) for name, field in _fields(layer).items()}
     primary = [knobs[layer.primary]] if layer.primary else []
-    if layer.inner is not None:
-        knobs[layer.inner] = nodes
+    knobs |= dict.fromkeys(layer.inner, nodes)
     return {
         "description": _first_line(layer),
         "anyOf": [_mapping(knobs), *primary, DOMAIN, {"type": "null"}],

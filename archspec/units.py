@@ -202,7 +202,7 @@ def _uses_stride(nodes: Sequence[Node]) -> bool:
             computes = any("stride" in text.words for _, text in bound.computed)
             if bound.takes_stride or passes or computes:
                 return True
-            if bound.inner and _uses_stride(bound.inner):
+            if any(_uses_stride(nodes) for _, nodes in bound.inner):
                 return True
         elif any(_uses_stride(part) for part in _parts(node)):
             return True
@@ -226,8 +226,8 @@ def called(nodes: Sequence[Node]) -> Iterator[str]:
         if isinstance(node, Call):
             yield node.name
             layer = LAYERS.get(node.name)
-            if layer is not None and layer.inner in node.knobs:
-                yield from called(node.knobs[layer.inner])  # type: ignore[arg-type]
+            for knob in () if layer is None else layer.inner:
+                yield from called(node.knobs.get(knob, ()))  # type: ignore[arg-type]
         for part in _parts(node):
             yield from called(part)
 

@@ -7,8 +7,11 @@ from typing import Annotated, ClassVar, Literal, NamedTuple
 from pydantic import Field
 
 from archspec.errors import LawError
-from archspec.layers.layer import Cost, KernelPair, Layer, Width
+from archspec.layers.layer import Cost, Inner, KernelPair, Layer, Width
 from archspec.layers.shape import Shape
+
+#: a layer without nodes of its own
+NONE: Inner = {}
 
 
 class Windows(NamedTuple):
@@ -60,14 +63,16 @@ class Attention(Layer):
     heads for distances without direction (LeViT, arXiv 2104.01136, section 4.4), `free` one
     number a head, query and key (CMT, arXiv 2107.06263); share: stage uses one for all of the
     stage.
-    kv: nodes that keys and values pass first (spatial reduction). qkv: false where what enters is
-    queries, keys and values of all heads already, side by side; project: false for no projection.
+    q, kv: nodes that queries, and keys and values, pass first; what comes out has the map of the
+    queries (class attention, CaiT, arXiv 2103.17239, section 3; spatial reduction). qkv: false for
+    no linear layers before the products: what enters holds queries, keys and values of all heads
+    side by side, or q makes the one and kv the others. project: false for none after them.
     """
 
     name: ClassVar[str] = "attention"
     primary: ClassVar[str | None] = "heads"
     words: ClassVar[frozenset[str]] = frozenset({"kind", "partition", "bias", "share"})
-    inner: ClassVar[str | None] = "kv"
+    inner: ClassVar[tuple[str, ...]] = ("q", "kv")
 
     heads: Annotated[int, Field(ge=1, le=4096)] | None = None
     head_dim: Width | None = None
@@ -102,9 +107,11 @@ class Attention(Layer):
         divisors = [n for n in range(1, min(width, int(2 * wish) + 2) + 1) if width % n == 0]
         return min(divisors, key=lambda heads: (abs(heads - wish), heads))
 
-    def heads_at(self, shape: Shape) -> Heads:
+    def heads_at(self, shape: Shape, inner: Inner = NONE) -> Heads:
         """Number and widths of the heads at a place."""
-        width = self.width or (shape.channels if self.qkv else max(1, shape.channels // 3))
+        width = self.width or shape.channels
+        if self.width is None and not self.qkv:
+            width = inner["q"].channels if "q" in inner else max(1, shape.channels // 3)
         count = self.heads_of(width)
         return Heads(width, count, self.key_dim or width // count, self.value_dim or width // count)
 
@@ -123,7 +130,10 @@ class Attention(Layer):
         )
 
     def out(self, shape: Shape) -> Shape:
-        heads = self.heads_at(shape)
+        return self.out_with(shape, NONE)
+
+    def out_with(self, shape: Shape, inner: Inner) -> Shape:
+        heads = self.heads_at(shape, inner)
         if self.heads is not None and heads.width % self.heads and not self._both_stated:
             raise LawError(
                 f"heads must divide the width, but got (heads={self.heads}, "
@@ -133,13 +143,9 @@ class Attention(Layer):
             raise LawError(f"kind {self.kind} has no single scores: drop window and bias")
         if self.kind == "channel" and heads.key != heads.value:
             raise LawError("kind channel needs key_dim and value_dim of one size")
-        if not self.qkv and shape.channels != 2 * heads.keys + heads.values:
-            raise LawError(
-                "qkv: false needs queries, keys and values side by side, but got "
-                f"(width={shape.channels}, heads={heads.number}, key_dim={heads.key}, "
-                f"value_dim={heads.value})"
-            )
-        wide = shape._replace(channels=heads.width if self.project else heads.values)
+        self._check_inner(shape, inner, heads)
+        wide = inner.get("q", shape)
+        wide = wide._replace(channels=heads.width if self.project else heads.values)
         if self.window is None:
             if self.shift or self.pad or self.partition == "grid":
                 raise LawError("shift, pad and partition need a window")
@@ -171,22 +177,35 @@ class Attention(Layer):
             )
         return wide
 
-    def cost(self, shape: Shape, out: Shape, inner: Shape | None) -> Cost:
-        width, heads = shape.channels, self.heads_at(shape)
+    def _check_inner(self, shape: Shape, inner: Inner, heads: Heads) -> None:
+        if inner and self.window is not None:
+            raise LawError("q and kv need attention over the whole map; drop the window")
+        if inner and self.kind == "channel":
+            raise LawError("kind channel needs keys where the queries are; drop q and kv")
+        if self.qkv:
+            return
+        got: tuple[int, ...] = (shape.channels,)
+        wanted: tuple[int, ...] = (2 * heads.keys + heads.values,)
+        if inner:
+            got = tuple(end.channels for end in inner.values())
+            wanted = (heads.keys, heads.keys + heads.values)
+        if got != wanted:
+            raise LawError(
+                "qkv: false needs queries, keys and values side by side, or q and kv to make "
+                f"them, but got (width={', '.join(map(str, got))}, heads={heads.number}, "
+                f"key_dim={heads.key}, value_dim={heads.value}: {', '.join(map(str, wanted))})"
+            )
+
+    def cost(self, shape: Shape, out: Shape, inner: Inner) -> Cost:
+        heads = self.heads_at(shape, inner)
         cut = self.windows(shape)
+        query, source = inner.get("q", shape), inner.get("kv", shape)
+        queries, sources = query.positions, source.positions
+        keys = sources
         if cut is not None:
-            if inner is not None:
-                raise LawError("kv needs attention over the whole map; drop the window")
-            queries, keys = cut.rows * cut.columns, cut.height * cut.width
-            sources = queries
-        else:
-            queries = shape.positions
-            sources = keys = inner.positions if inner is not None else queries
-        if inner is not None and not self.qkv:
-            raise LawError("qkv: false leaves nothing for kv to do; drop one of them")
-        if inner is not None and self.kind == "channel":
-            raise LawError("kind channel needs keys where the queries are; drop kv")
-        source_width = inner.channels if inner is not None else width
+            queries = sources = cut.rows * cut.columns
+            keys = cut.height * cut.width
+        width, source_width = query.channels, source.channels
         made = heads.keys + heads.values
         params = flops = activations = 0
         if self.qkv:
@@ -225,12 +244,15 @@ class Attention(Layer):
             )
         return Cost(params + table, flops, activations, 0, depth)
 
-    def bias_shape(self, shape: Shape, inner: Shape | None) -> tuple[int, ...] | None:
+    def bias_shape(self, shape: Shape, inner: Inner) -> tuple[int, ...] | None:
         """Shape of the position bias parameter, or None."""
-        heads, cut = self.heads_at(shape).number, self.windows(shape)
+        heads, cut = self.heads_at(shape, inner).number, self.windows(shape)
         if self.bias in ("table", "offset"):
-            if inner is not None:
-                raise LawError("a relative position table needs keys on the queries' map; drop kv")
+            query, source = inner.get("q", shape), inner.get("kv", shape)
+            if source[1:] != shape[1:] or (query[1:] != shape[1:] and self.bias == "table"):
+                raise LawError("a relative position table needs keys on the map of what enters")
+            if query.extras:
+                raise LawError("a relative position table works on a map; drop the extra tokens")
             height = cut.height if cut else shape.height
             width = cut.width if cut else shape.width
             if self.bias == "offset":
@@ -239,11 +261,11 @@ class Attention(Layer):
         if self.bias == "free":
             if cut is not None:
                 return (heads, cut.height * cut.width, cut.height * cut.width)
-            keys = inner.positions if inner is not None else shape.positions
-            return (heads, shape.positions, keys)
+            queries, keys = inner.get("q", shape), inner.get("kv", shape)
+            return (heads, queries.positions, keys.positions)
         return None
 
-    def bias_elements(self, shape: Shape, inner: Shape | None) -> int:
+    def bias_elements(self, shape: Shape, inner: Inner) -> int:
         """Numbers in the position bias."""
         size = self.bias_shape(shape, inner)
         if size is None:
@@ -253,12 +275,12 @@ class Attention(Layer):
             product *= extent
         return product
 
-    def _label(self, shape: Shape, inner: Shape | None) -> str:
+    def _label(self, shape: Shape, inner: Inner) -> str:
         size = self.bias_shape(shape, inner)
         assert size is not None
         return f"{self.bias}_" + "x".join(map(str, size))
 
-    def shared_key(self, shape: Shape, inner: Shape | None) -> str | None:
+    def shared_key(self, shape: Shape, inner: Inner) -> str | None:
         """Name of the position bias that the layers of a stage share, or None."""
         if self.share == "none" or self.bias == "none":
             return None

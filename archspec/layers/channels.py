@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from archspec.errors import LawError
-from archspec.layers.layer import Cost, Kernel, Layer, Width, refuse_extras
+from archspec.layers.layer import Cost, Inner, Kernel, Layer, Width, refuse_extras
 from archspec.layers.shape import Shape
 
 
@@ -19,7 +19,7 @@ class LayerScale(Layer):
 
     init: Annotated[float, Field(gt=0, le=100)] = 1e-6
 
-    def cost(self, shape: Shape, out: Shape, inner: Shape | None) -> Cost:
+    def cost(self, shape: Shape, out: Shape, inner: Inner) -> Cost:
         return Cost(shape.channels)
 
 
@@ -106,7 +106,7 @@ class Upsample(Layer):
         refuse_extras(shape, "upsample")
         return shape._replace(height=shape.height * self.size, width=shape.width * self.size)
 
-    def cost(self, shape: Shape, out: Shape, inner: Shape | None) -> Cost:
+    def cost(self, shape: Shape, out: Shape, inner: Inner) -> Cost:
         # fvcore: one operation an output element, four where neighbours are weighed
         return Cost(0, 0, 0, out.elements * (4 if self.kind == "bilinear" else 1))
 

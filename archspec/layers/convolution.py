@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from archspec.errors import LawError
 from archspec.layers.layer import (
     Cost,
+    Inner,
     Kernel,
     KernelPair,
     Layer,
@@ -92,7 +93,7 @@ class Conv(_Sliding):
         height, width = self._slid(shape)
         return Shape(self.width, height, width)
 
-    def cost(self, shape: Shape, out: Shape, inner: Shape | None) -> Cost:
+    def cost(self, shape: Shape, out: Shape, inner: Inner) -> Cost:
         return self._weighted(shape, out, shape.channels // self.groups)
 
 
@@ -109,7 +110,7 @@ class DwConv(_Sliding):
         height, width = self._slid(shape)
         return Shape(shape.channels, height, width)
 
-    def cost(self, shape: Shape, out: Shape, inner: Shape | None) -> Cost:
+    def cost(self, shape: Shape, out: Shape, inner: Inner) -> Cost:
         return self._weighted(shape, out, 1)
 
 
@@ -133,7 +134,7 @@ class Linear(Layer):
     def out(self, shape: Shape) -> Shape:
         return shape._replace(channels=self.width)
 
-    def cost(self, shape: Shape, out: Shape, inner: Shape | None) -> Cost:
+    def cost(self, shape: Shape, out: Shape, inner: Inner) -> Cost:
         params = self.width * (shape.channels + (1 if self.bias else 0))
         elements = out.elements
         return Cost(params, elements * shape.channels, elements, 0, 1)

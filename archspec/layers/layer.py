@@ -33,6 +33,10 @@ PaddingPair = Annotated[
 ]
 
 
+#: shapes at which a layer's own nodes end, by the knob that holds them
+Inner = Mapping[str, Shape]
+
+
 class Cost(NamedTuple):
     """What one layer costs for one image.
 
@@ -64,8 +68,8 @@ class Layer(BaseModel):
     primary: ClassVar[str | None] = None
     #: knobs that hold words, not expressions
     words: ClassVar[frozenset[str]] = frozenset()
-    #: the knob that holds nodes of its own, expanded from the layer's input
-    inner: ClassVar[str | None] = None
+    #: knobs that hold nodes of their own, expanded from the layer's input
+    inner: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def complete(
@@ -78,8 +82,12 @@ class Layer(BaseModel):
         """Shape law."""
         return shape
 
-    def cost(self, shape: Shape, out: Shape, inner: Shape | None) -> Cost:
-        """Cost law; `inner` is the output shape of the layer's own nodes, where it has some."""
+    def out_with(self, shape: Shape, inner: Inner) -> Shape:
+        """Shape law of a layer whose own nodes end at the shapes of `inner`."""
+        return self.out(shape)
+
+    def cost(self, shape: Shape, out: Shape, inner: Inner) -> Cost:
+        """Cost law; `inner` is where the layer's own nodes end, by their knob."""
         return FREE
 
     def reach(self, shape: Shape) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from archspec.errors import LawError
-from archspec.layers.layer import FREE, Cost, Layer, Width
+from archspec.layers.layer import FREE, Cost, Inner, Layer, Width
 from archspec.layers.shape import Shape
 from archspec.strict import Strict
 
@@ -109,7 +109,7 @@ class Norm(Layer):
             )
         return shape
 
-    def cost(self, shape: Shape, out: Shape, inner: Shape | None) -> Cost:
+    def cost(self, shape: Shape, out: Shape, inner: Inner) -> Cost:
         if self.kind == "none":
             return FREE
         shifts = self.bias and self.kind != "rms"
@@ -148,5 +148,5 @@ class Act(Layer):
         knobs["kind"] = knobs.get("kind") or defaults.act
         return knobs
 
-    def cost(self, shape: Shape, out: Shape, inner: Shape | None) -> Cost:
+    def cost(self, shape: Shape, out: Shape, inner: Inner) -> Cost:
         return Cost({"star_relu": 2, "prelu": shape.channels}.get(self.kind, 0))

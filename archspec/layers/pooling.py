@@ -9,6 +9,7 @@ from archspec.errors import LawError
 from archspec.layers.layer import (
     FREE,
     Cost,
+    Inner,
     KernelPair,
     Layer,
     PaddingPair,
@@ -108,7 +109,7 @@ class Pool(Layer):
         # torch drops a last window that would start beyond the map and its left padding.
         return windows - 1 if (windows - 1) * stride >= size + pad else windows
 
-    def cost(self, shape: Shape, out: Shape, inner: Shape | None) -> Cost:
+    def cost(self, shape: Shape, out: Shape, inner: Inner) -> Cost:
         # fvcore counts adaptive average pooling, one operation an input element, and no other.
         if self.kind == "global" or (self.size is not None and self.kind == "avg"):
             return Cost(0, 0, 0, shape.elements)

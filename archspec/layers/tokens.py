@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from archspec.errors import LawError
-from archspec.layers.layer import Cost, Layer
+from archspec.layers.layer import Cost, Inner, Layer
 from archspec.layers.shape import Shape
 
 
@@ -19,7 +19,7 @@ class ClassToken(Layer):
     def out(self, shape: Shape) -> Shape:
         return shape._replace(extras=shape.extras + 1)
 
-    def cost(self, shape: Shape, out: Shape, inner: Shape | None) -> Cost:
+    def cost(self, shape: Shape, out: Shape, inner: Inner) -> Cost:
         return Cost(shape.channels)
 
 
@@ -28,7 +28,7 @@ class Position(Layer):
 
     name: ClassVar[str] = "position"
 
-    def cost(self, shape: Shape, out: Shape, inner: Shape | None) -> Cost:
+    def cost(self, shape: Shape, out: Shape, inner: Inner) -> Cost:
         return Cost(shape.elements)
 
     def bound_to(self, shape: Shape) -> bool:

@@ -24,7 +24,7 @@ from archspec.plan import LayerPlan
 
 
 def layer_module(
-    plan: LayerPlan, inner: nn.Module | None, shared: nn.ParameterDict, path: str
+    plan: LayerPlan, inner: dict[str, nn.Module], shared: nn.ParameterDict, path: str
 ) -> nn.Module:
     """The module of one layer; inner are the layer's own nodes, shared its stage's parameters."""
     layer, shape = plan.layer, plan.shape
@@ -40,8 +40,8 @@ def layer_module(
         case Pool():
             return pooling.pool(layer)
         case Attention():
-            kv_shape = None if plan.inner is None else plan.inner.out
-            return attention.Attention(layer, shape, inner, kv_shape, shared, path)
+            ends = {knob: nodes.out for knob, nodes in plan.inner}
+            return attention.Attention(layer, shape, inner, ends, shared, path)
         case LayerScale():
             return channels.LayerScale(shape.channels, layer.init)
         case Scale():

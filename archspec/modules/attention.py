@@ -7,6 +7,7 @@ without windows), M positions of a window, L heads, D channels of a head.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -30,8 +31,8 @@ class Attention(nn.Module):
 
     kind `cosine`: softmax(s cos(q, k) + bias) v; `linear`: relu(q) (relu(k)^T v) over its sum.
 
-    kv: what keys and values pass first, with its output shape. shared: the parameters that the
-    attention layers of a stage share; the stage registers them.
+    inner: what queries (`q`), and keys and values (`kv`), pass first; ends: where that ends.
+    shared: the parameters that the attention layers of a stage share; the stage registers them.
     """
 
     index: Tensor
@@ -41,13 +42,13 @@ class Attention(nn.Module):
         self,
         layer: AttentionLayer,
         shape: Shape,
-        kv: nn.Module | None,
-        kv_shape: Shape | None,
+        inner: Mapping[str, nn.Module],
+        ends: Mapping[str, Shape],
         shared: nn.ParameterDict,
         path: str,
     ) -> None:
         super().__init__()
-        width, heads = shape.channels, layer.heads_at(shape)
+        heads = layer.heads_at(shape, ends)
         self.shape, self.path = shape, path
         self.heads, self.kind = heads.number, layer.kind
         self.widths = (heads.keys, heads.keys, heads.values)
@@ -58,24 +59,25 @@ class Attention(nn.Module):
             self.windows = self.cut.rows * self.cut.columns // inside
         self.grid = layer.partition == "grid"
         self.bound = layer.bound_to(shape)
-        self.kv = kv
-        self.keys = shape if kv_shape is None else kv_shape
-        if not layer.qkv:
-            self.to_qkv: nn.Module = nn.Identity()
-        elif kv is None or kv_shape is None:
-            self.to_qkv = nn.Linear(width, sum(self.widths), bias=layer.qkv_bias)
-        else:
-            self.to_q = nn.Linear(width, heads.keys, bias=layer.qkv_bias)
-            self.to_kv = nn.Linear(kv_shape.channels, sum(self.widths[1:]), bias=layer.qkv_bias)
+        self.q, self.kv = inner.get("q"), inner.get("kv")
+        self.queries, self.keys = ends.get("q", shape), ends.get("kv", shape)
+        # queries, keys and values of one source are made by one linear layer
+        self.to_qkv = self.to_q = self.to_kv = None
+        if layer.qkv and not ends:
+            self.to_qkv = nn.Linear(shape.channels, sum(self.widths), bias=layer.qkv_bias)
+        elif layer.qkv:
+            made = sum(self.widths[1:])
+            self.to_q = nn.Linear(self.queries.channels, heads.keys, bias=layer.qkv_bias)
+            self.to_kv = nn.Linear(self.keys.channels, made, bias=layer.qkv_bias)
         if layer.kind == "cosine":
             self.scale = nn.Parameter(torch.full((heads.number, 1, 1), math.log(10)))
         elif layer.kind == "channel":
             self.temperature = nn.Parameter(torch.ones(heads.number, 1, 1))
         self.proj = nn.Linear(heads.values, heads.width) if layer.project else nn.Identity()
-        self._add_bias(layer, kv_shape, shared)
+        self._add_bias(layer, ends, shared)
 
     def _add_bias(
-        self, layer: AttentionLayer, kv_shape: Shape | None, shared: nn.ParameterDict
+        self, layer: AttentionLayer, ends: Mapping[str, Shape], shared: nn.ParameterDict
     ) -> None:
         self.bias_kind = layer.bias
         cut, shape = self.cut, self.shape
@@ -83,9 +85,13 @@ class Attention(nn.Module):
         self.register_buffer("apart", mask, persistent=False)
         if layer.bias in ("table", "offset"):
             height, width = (cut.height, cut.width) if cut else (shape.height, shape.width)
-            index = relative_index if layer.bias == "table" else offset_index
-            self.register_buffer("index", index(height, width), persistent=False)
-        size, self._key = layer.bias_shape(shape, kv_shape), layer.shared_key(shape, kv_shape)
+            if layer.bias == "table":
+                index = relative_index(height, width)
+            else:
+                places = (height, width) if cut else (self.queries.height, self.queries.width)
+                index = offset_index(places, (height, width))
+            self.register_buffer("index", index, persistent=False)
+        size, self._key = layer.bias_shape(shape, ends), layer.shared_key(shape, ends)
         if size is None:
             return
         if self._key is not None:
@@ -102,7 +108,8 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.bound:
             check_resolution(x, self.shape, self.path)
-        q, k, v = self._split(x)
+        from_q = x if self.q is None else self.q(x)
+        q, k, v = self._split(x, from_q)
         if self.kind == "linear":
             y = linear_attention(q, k, v)
         elif self.kind == "channel":
@@ -118,23 +125,25 @@ class Attention(nn.Module):
             height, width = self.shape.height, self.shape.width
             # N H W C -> N C H W
             return join_windows(y_NBMC, self.cut, self.grid, height, width).permute(0, 3, 1, 2)
-        if x.dim() == 3:
+        if from_q.dim() == 3:
             return y_NBMC[:, 0]
-        return as_map(y_NBMC[:, 0], x.shape[2], x.shape[3])
+        return as_map(y_NBMC[:, 0], from_q.shape[2], from_q.shape[3])
 
-    def _split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _split(self, x: Tensor, from_q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values of every head; each (N B, L, M, D) or (N, B L, M, D)."""
         if self.cut is None:
-            x_NBMC = as_tokens(x)[:, None]
+            x_NBMC = as_tokens(from_q)[:, None]
         else:
             # N C H W -> N H W C
             height, width = self.shape.height, self.shape.width
             x_NBMC = cut_windows(x.permute(0, 2, 3, 1), self.cut, self.grid, height, width)
-        if self.kv is None:
-            q, k, v = self.to_qkv(x_NBMC).split(self.widths, dim=3)
+        if self.q is None and self.kv is None:
+            made = x_NBMC if self.to_qkv is None else self.to_qkv(x_NBMC)
+            q, k, v = made.split(self.widths, dim=3)
         else:
-            q = self.to_q(x_NBMC)
-            k, v = self.to_kv(as_tokens(self.kv(x))[:, None]).split(self.widths[1:], dim=3)
+            kv = as_tokens(x if self.kv is None else self.kv(x))[:, None]
+            q = x_NBMC if self.to_q is None else self.to_q(x_NBMC)
+            k, v = (kv if self.to_kv is None else self.to_kv(kv)).split(self.widths[1:], dim=3)
         q, k, v = (self._heads(part) for part in (q, k, v))
         if self.kind == "cosine":
             # Swin v2's bound on the scale

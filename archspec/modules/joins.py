@@ -100,7 +100,20 @@ class Mul(Join):
         return y
 
 
-JOINS: dict[str, type[Join]] = {"add": Add, "concat": Concat, "mul": Mul, "merge": Merge}
+class Attach(Join):
+    """The positions of f(x), g(x), ... as extra tokens before those of the last; out (N, T, C)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([as_tokens(y) for y in self.outputs(x)], dim=1)
+
+
+JOINS: dict[str, type[Join]] = {
+    "add": Add,
+    "concat": Concat,
+    "mul": Mul,
+    "attach": Attach,
+    "merge": Merge,
+}
 
 
 class TokenMix(nn.Sequential):

@@ -77,9 +77,19 @@ def relative_index(height: int, width: int) -> Tensor:
     return down * (2 * width - 1) + right
 
 
-def offset_index(height: int, width: int) -> Tensor:
-    """Row of the position table for query and key, by the size of their distances; (M, M)."""
-    row = torch.arange(height).repeat_interleave(width)
-    column = torch.arange(width).repeat(height)
-    down = (row[:, None] - row[None, :]).abs()
-    return down * width + (column[:, None] - column[None, :]).abs()
+def offset_index(queries: tuple[int, int], keys: tuple[int, int]) -> Tensor:
+    """Row of the position table for query and key, by the size of their distances.
+
+    (positions of the queries, positions of the keys); queries on a coarser map stand at every
+    second, third, ... position of the keys.
+    """
+    places = []
+    for (height, width), step in (
+        (queries, (-(-keys[0] // queries[0]), -(-keys[1] // queries[1]))),
+        (keys, (1, 1)),
+    ):
+        row = torch.arange(height).repeat_interleave(width) * step[0]
+        places.append((row, torch.arange(width).repeat(height) * step[1]))
+    (row, column), (key_row, key_column) = places
+    down = (row[:, None] - key_row[None, :]).abs()
+    return down * keys[1] + (column[:, None] - key_column[None, :]).abs()

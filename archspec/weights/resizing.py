@@ -98,7 +98,7 @@ def _table(owner: Attention, value: Tensor) -> Resized | None:
 
 
 def _free(owner: Attention, value: Tensor) -> Resized | None:
-    queries, keys = owner.shape, owner.keys
+    queries, keys = owner.queries, owner.keys
     if value.dim() != 3 or value.shape[0] != owner.heads or queries.extras or keys.extras:
         return None
     news = (queries.height, queries.width), (keys.height, keys.width)
