@@ -585,7 +585,7 @@ def test_zoo_lists_what_is_shipped() -> None:
 def test_zoo_marks_figures_that_are_not_the_networks() -> None:
     lines = run("zoo", "cmt").stdout.splitlines()
     rows = {row[0]: row[1:] for row in map(cells, lines)}
-    assert rows["cmt_s"][1:5] == ["26.3M", "!25.1M", "4.03G", "4G"]
+    assert rows["cmt_s"][1:5] == ["26.3M", "!25.1M", "4.03G", "4.0G"]
     assert "! marks one that is not the published network's." in lines
     (note,) = [line for line in lines if line.startswith("  cmt_s: ")]
     assert note.startswith("  cmt_s: ! ")
@@ -606,7 +606,7 @@ def test_the_zoo_is_a_page() -> None:
     first = {line.split(" | ")[0].strip("| ") for line in tables}
     assert first == {"name", "---", *shipped_networks()}
     (row,) = [line for line in tables if line.startswith("| cmt_s |")]
-    assert "| 26.3M | !25.1M | 4.03G | 4G | 83.5 |" in row
+    assert "| 26.3M | !25.1M | 4.03G | 4.0G | 83.5 |" in row
     assert any(line.startswith("- cmt_s: ! ") for line in lines)
     page = run("zoo", "resnet", "--markdown").stdout
     assert "## resnet\n" in page

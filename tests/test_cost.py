@@ -91,6 +91,13 @@ def test_published_networks_are_counted_exactly(name: str, params: int, gmacs: f
             9 * 3 * 1024 + 2 * 1024 * 32 * 3,
             9 * 1024 + 3 * 1024 * 32 + 3 * 1024,
         ),
+        # a table of 8 x 4 distances
+        (
+            "{attention: {heads: 1, window: [8, 4], bias: offset, project: false}}",
+            36 + 32,
+            9 * 3 * 1024 + 2 * 1024 * 32 * 3,
+            9 * 1024 + 1024 * 32 + 3 * 1024,
+        ),
         # keys meet values and their number, 3 x 4 of them; then queries meet those
         (
             "{attention: {heads: 1, kind: linear, project: false}}",

@@ -233,7 +233,7 @@ def test_a_residual_adds_where_its_expression_holds(add: str, adds: bool) -> Non
     assert residual(f"stem: [{{residual: {{do: [{{conv: 3}}], add: {add}}}}}]").adds == adds
     if not adds:
         wide = residual(
-            f"stem: [{{residual: {{do: [{{conv: 9}}], shortcut: [{{conv: 9}}], add: {add}}}}}]"
+            f"stem: [{{residual: {{do: [{{conv: 9}}, act], shortcut: [{{conv: 9}}], add: {add}}}}}]"
         )
         assert (wide.adds, wide.shortcut) == (False, None)
 
