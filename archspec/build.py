@@ -127,7 +127,9 @@ def set_drop_path(model: Network, rate: float) -> None:
     """Spread a drop path rate over the residuals that the spec names.
 
     `ramp`: linear over all blocks, 0 at the first and rate at the last, the residuals of a block
-    alike. `stage`: rate * (stage + 1) / stages in each. Residuals of stem and head have 0.
+    alike. `stage`: rate * (stage + 2) / (stages + 1) in each, stages counted from 0, as if the stem
+    were the first (ResNet-RS, tensorflow/tpu, models/official/resnet/resnet_model.py). Residuals
+    of stem and head have 0.
     """
     stages = [list(stage.blocks) for stage in model.stages if isinstance(stage, Stage)]
     steps = max(1, sum(map(len, stages)) - 1)
@@ -135,7 +137,7 @@ def set_drop_path(model: Network, rate: float) -> None:
     for index, blocks in enumerate(stages):
         for block in blocks:
             ramp = model.drop_path == "ramp"
-            p = rate * done / steps if ramp else rate * (index + 1) / len(stages)
+            p = rate * done / steps if ramp else rate * (index + 2) / (len(stages) + 1)
             done += 1
             for module in block.modules():
                 if isinstance(module, DropPath):

@@ -221,7 +221,8 @@ def test_drop_path_ramps_over_blocks_or_is_constant_in_a_stage() -> None:
     ]
     model = on_meta(small("resnet50", ("defaults.drop_path", "stage"), ("stages.*.depth", "2")))
     set_drop_path(model, 0.4)
-    assert rates(model) == [[[pytest.approx(0.1 * stage)]] * 2 for stage in (1, 2, 3, 4)]
+    # ResNet-RS: 2/5, 3/5, 4/5 and all of the rate
+    assert rates(model) == [[[pytest.approx(0.08 * stage)]] * 2 for stage in (2, 3, 4, 5)]
 
 
 @pytest.mark.parametrize(

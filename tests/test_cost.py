@@ -112,6 +112,14 @@ def test_published_networks_are_counted_exactly(name: str, params: int, gmacs: f
             27 * 1024 + 2 * 9 * 1024,
             9 * 1024 + 9 + 3 * 1024,
         ),
+        # a quarter of the queries, by a depthwise convolution
+        (
+            "{attention: {heads: 1, q: [{dwconv: {kernel: 2, stride: 2}}]}}",
+            12 + 48,
+            12 * 256 + 9 * 256 + 18 * 1024 + 2 * 256 * 1024 * 3 + 9 * 256,
+            3 * 256 + (3 * 256 + 6 * 1024) + (256 * 1024 + 3 * 256) + 3 * 256,
+        ),
+        ("{attach: [[{pool: global}, {conv: 3}], []]}", 9, 9, 3),
         ("{norm: rms}, {norm: {kind: rms, affine: false}}", 3, 0, 0),
         ("{norm: response}, {norm: affine}, {norm: layer}", 18, 0, 0),
         ("{norm: {kind: affine, bias: false}}, {norm: {kind: layer, bias: false}}", 6, 0, 0),
@@ -265,7 +273,7 @@ def test_leaves_sum_to_the_totals(name: str) -> None:
     for path, part in plan.parts():
         shared: set[tuple[str, int]] = set()
         for _, times, leaf in leaves(part, path):
-            inner = None if leaf.inner is None else leaf.inner.out
+            inner = {knob: nodes.out for knob, nodes in leaf.inner}
             cost = leaf.layer.cost(leaf.shape, leaf.out, inner)
             params += times * cost.params
             flops += times * cost.flops

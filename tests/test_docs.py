@@ -107,7 +107,7 @@ def layer_rows() -> list[str]:
         for knob, field in layer.model_fields.items():
             shown = f"**{knob}**" if knob == layer.primary else knob
             knobs.append(shown if field.is_required() else f"{shown}: {value_text(field.default)}")
-        knobs += [f"{layer.inner}: [...]"] if layer.inner else []
+        knobs += [f"{knob}: [...]" for knob in layer.inner]
         rows.append(f"| `{name}` | {', '.join(knobs) or 'none'} | {first_lines(layer.__doc__)} |")
     return rows
 

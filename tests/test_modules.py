@@ -1,187 +1,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from itertools import product
-from typing import get_args
 
 import pytest
 import torch
+from small_tensors import as_tokens, drawn, maps, mean
 from torch import Tensor, nn
 
 from archspec.build import build
 from archspec.layers import Shape
 from archspec.layers.convolution import Conv, DwConv
-from archspec.layers.normalization import Act, ActKind, Norm
 from archspec.layers.pooling import Pool
 from archspec.modules.channels import Shuffle, Softmax, SpaceToDepth
 from archspec.modules.convolution import convolution
 from archspec.modules.merging import merged_state
-from archspec.modules.normalization import act, norm
 from archspec.modules.pooling import pool
 from archspec.modules.tokens import ClassToken, TakeMap, TakeToken
 from archspec.spec import parse_spec
-
-SHAPE = Shape(6, 3, 5)
-EPS = 0.01
-
-
-def maps(shape: Shape = SHAPE, count: int = 2) -> Tensor:
-    torch.manual_seed(0)
-    return torch.randn(count, *shape[:3], dtype=torch.float64)
-
-
-def as_tokens(x: Tensor) -> Tensor:
-    return x.flatten(2).transpose(1, 2)
-
-
-def drawn(module: nn.Module) -> nn.Module:
-    module = module.double().eval().requires_grad_(False)
-    for parameter in module.parameters():
-        nn.init.normal_(parameter)
-    return module
-
-
-def values(module: nn.Module, name: str, count: int, other: float) -> list[float]:
-    """A parameter's numbers; `other` where there is none."""
-    parameter = getattr(module, name, None)
-    return [other] * count if parameter is None else parameter.tolist()
-
-
-def mean(numbers: list[float]) -> float:
-    return sum(numbers) / len(numbers)
-
-
-# Norms
-
-
-def standardised(numbers: list[float]) -> list[float]:
-    middle = mean(numbers)
-    spread = math.sqrt(mean([(number - middle) ** 2 for number in numbers]) + EPS)
-    return [(number - middle) / spread for number in numbers]
-
-
-def by_root_mean_square(numbers: list[float]) -> list[float]:
-    length = math.sqrt(mean([number**2 for number in numbers]) + EPS)
-    return [number / length for number in numbers]
-
-
-@pytest.mark.parametrize(
-    ("knobs", "rule"),
-    [
-        ({"kind": "layer"}, standardised),
-        ({"kind": "layer", "bias": False}, standardised),
-        ({"kind": "layer", "affine": False}, standardised),
-        ({"kind": "rms"}, by_root_mean_square),
-        ({"kind": "rms", "affine": False}, by_root_mean_square),
-        ({"kind": "affine"}, list),
-        ({"kind": "affine", "bias": False}, list),
-        ({"kind": "none"}, list),
-    ],
-    ids=str,
-)
-def test_norms_over_channels(
-    knobs: dict[str, object], rule: Callable[[list[float]], list[float]]
-) -> None:
-    module = drawn(norm(Norm.model_validate({"eps": EPS, **knobs}), SHAPE))
-    x = maps()
-    weight, bias = values(module, "weight", 6, 1.0), values(module, "bias", 6, 0.0)
-    expected = torch.empty_like(x)
-    for image, row, column in product(range(2), range(3), range(5)):
-        for channel, y in enumerate(rule(x[image, :, row, column].tolist())):
-            expected[image, channel, row, column] = y * weight[channel] + bias[channel]
-    torch.testing.assert_close(module(x), expected, atol=1e-10, rtol=0)
-    torch.testing.assert_close(module(as_tokens(x)), as_tokens(expected), atol=1e-10, rtol=0)
-
-
-@pytest.mark.parametrize("affine", [True, False])
-def test_a_group_norm_is_over_the_positions_and_channels_of_a_group(affine: bool) -> None:
-    layer = Norm(kind="group", groups=2, eps=EPS, affine=affine)
-    module, x = drawn(norm(layer, SHAPE)), maps()
-    weight, bias = values(module, "weight", 6, 1.0), values(module, "bias", 6, 0.0)
-    expected = torch.empty_like(x)
-    for image, group in product(range(2), range(2)):
-        channels = slice(3 * group, 3 * group + 3)
-        y = standardised(x[image, channels].flatten().tolist())
-        expected[image, channels] = torch.tensor(y, dtype=x.dtype).view(3, 3, 5)
-    for channel in range(6):
-        expected[:, channel] = expected[:, channel] * weight[channel] + bias[channel]
-    torch.testing.assert_close(module(x), expected, atol=1e-10, rtol=0)
-
-
-def test_a_response_norm_is_a_share_of_the_responses_and_starts_as_nothing() -> None:
-    module, x = norm(Norm(kind="response", eps=EPS), SHAPE).double(), maps()
-    assert torch.equal(module(x), x)
-    module = drawn(module)
-    weight, bias = values(module, "weight", 6, 1.0), values(module, "bias", 6, 0.0)
-    expected = torch.empty_like(x)
-    for image in range(2):
-        responses = [math.sqrt(sum(v**2 for v in x[image, c].flatten().tolist())) for c in range(6)]
-        for c, response in enumerate(responses):
-            share = response / (mean(responses) + EPS)
-            expected[image, c] = x[image, c] * (1 + weight[c] * share) + bias[c]
-    torch.testing.assert_close(module(x), expected, atol=1e-10, rtol=0)
-
-
-# Activations
-
-
-def sigmoid(x: float) -> float:
-    return 1 / (1 + math.exp(-x))
-
-
-ACTS: dict[str, Callable[[float], float]] = {
-    "none": lambda x: x,
-    "relu": lambda x: max(x, 0),
-    "relu6": lambda x: min(max(x, 0), 6),
-    "leaky_relu": lambda x: x if x > 0 else 0.01 * x,
-    "gelu": lambda x: x * (1 + math.erf(x / math.sqrt(2))) / 2,
-    "gelu_tanh": lambda x: x * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))) / 2,
-    "silu": lambda x: x * sigmoid(x),
-    "quick_gelu": lambda x: x * sigmoid(1.702 * x),
-    "mish": lambda x: x * math.tanh(math.log(1 + math.exp(x))),
-    "hardswish": lambda x: x * min(max(x + 3, 0), 6) / 6,
-    "hardsigmoid": lambda x: min(max(x + 3, 0), 6) / 6,
-    "sigmoid": sigmoid,
-    "tanh": math.tanh,
-    "elu": lambda x: x if x > 0 else math.exp(x) - 1,
-    "selu": lambda x: 1.0507009873554805 * (x if x > 0 else 1.6732632423543772 * (math.exp(x) - 1)),
-    "softplus": lambda x: math.log(1 + math.exp(x)),
-    "squared_relu": lambda x: max(x, 0) ** 2,
-    "star_relu": lambda x: 0.8944 * max(x, 0) ** 2 - 0.4472,
-    "prelu": lambda x: x if x > 0 else 0.25 * x,
-}
-
-
-def test_every_activation_has_its_formula() -> None:
-    assert set(ACTS) == set(get_args(ActKind))
-
-
-@pytest.mark.parametrize("kind", ACTS)
-def test_activations_are_their_formulas(kind: str) -> None:
-    x = torch.tensor([[-8, -3.5, -1, -0.3, 0, 0.2, 1, 2.5, 7]], dtype=torch.float64)
-    x = x.view(1, 3, 1, 3)
-    module = act(Act.model_validate({"kind": kind}), Shape(3, 1, 3)).double()
-    expected = [ACTS[kind](number) for number in x.flatten().tolist()]
-    assert module(x).flatten().tolist() == pytest.approx(expected, rel=1e-6, abs=1e-9)
-    torch.testing.assert_close(module(as_tokens(x)), as_tokens(module(x)), atol=1e-12, rtol=0)
-
-
-def test_trained_activations() -> None:
-    x = maps()
-    prelu = drawn(act(Act(kind="prelu"), SHAPE))
-    slopes = values(prelu, "weight", 6, 0.0)
-    for c in range(6):
-        expected = [v if v > 0 else slopes[c] * v for v in x[:, c].flatten().tolist()]
-        assert prelu(x)[:, c].flatten().tolist() == pytest.approx(expected)
-    assert torch.equal(prelu(as_tokens(x)), as_tokens(prelu(x)))
-    star = drawn(act(Act(kind="star_relu"), SHAPE))
-    (scale,), (bias,) = values(star, "scale", 1, 0.0), values(star, "bias", 1, 0.0)
-    expected = [scale * max(v, 0) ** 2 + bias for v in x.flatten().tolist()]
-    assert star(x).flatten().tolist() == pytest.approx(expected)
-    leaky = act(Act(kind="leaky_relu", slope=0.3), SHAPE)
-    assert leaky(torch.tensor([-2.0, 2.0])).tolist() == pytest.approx([-0.6, 2.0])
-
 
 # Windows
 
@@ -206,7 +42,7 @@ def inside(x: Tensor, rows: list[int], columns: list[int]) -> list[tuple[int, in
     ]
 
 
-#: sizes, kernels, strides and dilations; columns take the next of each list
+#: what rows go through; columns take others of each list beside them
 SIZES, KERNELS, STRIDES = (1, 2, 3, 5, 6, 7, 8), (1, 2, 3, 4, 5), (1, 2, 3)
 
 
@@ -341,6 +177,37 @@ def test_tokens_are_extras_in_order_then_the_map() -> None:
     assert torch.equal(TakeToken(0)(y)[:, :, 0, 0], first.weight[0].expand(2, -1))
     assert torch.equal(TakeToken(1)(y)[:, :, 0, 0], second.weight[0].expand(2, -1))
     assert torch.equal(TakeMap(Shape(4, 3, 5, 2), "here")(y), x)
+
+
+def test_attach_puts_positions_before_those_of_the_last() -> None:
+    text = "class_token, {attach: [[{take: 0}], [{take: map}, {pool: global}], []]}"
+    model = build(parse_spec(f"input: {{channels: 4, resolution: [2, 3]}}\nstem: [{text}]"))
+    x = torch.randn(2, 4, 2, 3)
+    y = model.stem(x)
+    token = model.get_parameter("stem.class_token.weight")[0].expand(2, -1)
+    expected = [token, x.mean((2, 3)), token, *x.flatten(2).unbind(2)]
+    torch.testing.assert_close(y, torch.stack(expected, 1))
+
+
+@pytest.mark.parametrize(
+    ("branches", "rule"),
+    [
+        ("[{pool: global}], [{pool: {kind: max, over: channels}}]", "channels"),
+        ("[{pool: {kind: avg, size: [2, 1]}}], [{pool: {kind: max, size: [1, 3]}}]", "rows"),
+    ],
+)
+def test_products_broadcast_where_an_axis_is_one(branches: str, rule: str) -> None:
+    text = f"input: {{channels: 4, resolution: [2, 3]}}\nstem: [{{mul: [{branches}]}}]"
+    model = build(parse_spec(text))
+    x = torch.randn(2, 4, 2, 3)
+    y = model.stem(x)
+    assert y.shape == x.shape
+    for n, c, i, j in product(range(2), range(4), range(2), range(3)):
+        if rule == "rows":
+            expected = mean(x[n, c, i].tolist()) * max(x[n, c, :, j].tolist())
+        else:
+            expected = mean(x[n, c].flatten().tolist()) * max(x[n, :, i, j].tolist())
+        assert float(y[n, c, i, j]) == pytest.approx(expected, abs=1e-6)
 
 
 MERGE = """

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import product
+from typing import Any
 
 import pytest
 import torch
@@ -22,37 +25,55 @@ class Thinned(nn.Module):
         return torch.cat([x, x[:, :1] * 2], 1)[:, :, ::2, ::2]
 
 
-def attention(layer: AttentionLayer, shape: Shape = SHAPE, kv: bool = False) -> Attention:
-    inner, inner_shape = (Thinned(), Shape(9, 3, 5)) if kv else (None, None)
-    module = Attention(layer, shape, inner, inner_shape, nn.ParameterDict(), "here")
+class Coarse(nn.Module):
+    """Every second row and column."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, :, ::2, ::2]
+
+
+#: nodes that queries, and keys and values, may pass, and where they end
+INNER = {"q": (Coarse(), Shape(8, 3, 5)), "kv": (Thinned(), Shape(9, 3, 5))}
+
+
+def ends_of(inner: Sequence[str]) -> dict[str, Shape]:
+    return {knob: INNER[knob][1] for knob in inner}
+
+
+def attention(layer: AttentionLayer, shape: Shape = SHAPE, inner: Sequence[str] = ()) -> Attention:
+    modules = {knob: INNER[knob][0] for knob in inner}
+    module = Attention(layer, shape, modules, ends_of(inner), nn.ParameterDict(), "here")
     module = module.double().eval()
     for parameter in module.parameters():
         nn.init.normal_(parameter, std=0.5)
     return module
 
 
-def heads_of(knobs: dict[str, object], kv: bool, module: Attention, x: Tensor) -> list[Tensor]:
+def heads_of(
+    knobs: dict[str, object], inner: Sequence[str], module: Attention, x: Tensor
+) -> list[Tensor]:
     """Queries, keys and values from the definition; each (rows, columns, heads, width)."""
     number, width = int(str(knobs["heads"])), int(str(knobs.get("width", 8)))
     key = int(str(knobs.get("key_dim", width // number)))
     value = int(str(knobs.get("value_dim", width // number)))
 
-    def mapped(linear: nn.Module, source: Tensor) -> Tensor:
-        if isinstance(linear, nn.Identity):
+    def mapped(linear: nn.Linear | None, source: Tensor) -> Tensor:
+        if linear is None:
             return source.permute(1, 2, 0)
-        assert isinstance(linear, nn.Linear)
         y = torch.einsum("oc,chw->hwo", linear.weight, source)
         return y if linear.bias is None else y + linear.bias
 
-    if kv:
-        made = [*mapped(module.to_q, x)[None], mapped(module.to_kv, Thinned()(x[None])[0])]
-        parts = [made[0], made[1][..., : number * key], made[1][..., number * key :]]
+    if inner:
+        queries = x[:, ::2, ::2] if "q" in inner else x
+        source = Thinned()(x[None])[0] if "kv" in inner else x
+        both = mapped(module.to_kv, source)
+        parts = [mapped(module.to_q, queries), both[..., : number * key], both[..., number * key :]]
     else:
-        made = [mapped(module.to_qkv, x)]
         ends = (number * key, 2 * number * key)
-        parts = [made[0][..., a:b] for a, b in zip((0, *ends), (*ends, None), strict=True)]
+        made = mapped(module.to_qkv, x)
+        parts = [made[..., a:b] for a, b in zip((0, *ends), (*ends, None), strict=True)]
     assert [part.shape[2] for part in parts] == [number * key] * 2 + [number * value]
-    return [part.unflatten(2, (number, -1)) for part in parts]
+    return [torch.unflatten(part, 2, (number, -1)) for part in parts]
 
 
 def over_channels(module: Attention, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -72,7 +93,11 @@ def over_channels(module: Attention, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 def written_out(
-    module: Attention, layer: AttentionLayer, knobs: dict[str, object], kv: bool, x: Tensor
+    module: Attention,
+    layer: AttentionLayer,
+    knobs: dict[str, object],
+    inner: Sequence[str],
+    x: Tensor,
 ) -> Tensor:
     """Attention of one image, position by position, from the definition; x is (C, H, W)."""
     cut = layer.windows(SHAPE) or Windows(
@@ -80,7 +105,8 @@ def written_out(
     )
     padded = torch.zeros(len(x), cut.rows, cut.columns, dtype=x.dtype)
     padded[:, : SHAPE.height, : SHAPE.width] = x
-    q, k, v = heads_of(knobs, kv, module, padded)
+    q, k, v = heads_of(knobs, inner, module, padded)
+    step = 2 if "q" in inner else 1  # between queries, in positions of the map
     across, along = cut.rows // cut.height, cut.columns // cut.width
 
     def place(row: int, column: int) -> tuple[object, object, int, int]:
@@ -108,19 +134,21 @@ def written_out(
             score = score + module.bias[index + column - column_ + cut.width - 1]
         elif layer.bias == "offset":
             score = score + module.bias[abs(row - row_) * cut.width + abs(column - column_)]
+        elif layer.bias == "free" and layer.window:
+            score = score + module.bias[:, row * cut.width + column, row_ * cut.width + column_]
         elif layer.bias == "free":
-            keys = min(cut.width, k.shape[1])
-            score = score + module.bias[:, row * cut.width + column, row_ * keys + column_]
+            query, key = at[0] * q.shape[1] + at[1], other[0] * k.shape[1] + other[1]
+            score = score + module.bias[:, query, key]
         return score.exp()
 
     out = torch.zeros(*q.shape[:3], v.shape[3], dtype=x.dtype)
     if layer.kind == "channel":
         out = over_channels(module, q, k, v)
     else:
-        for at in [(row, column) for row in range(cut.rows) for column in range(cut.columns)]:
-            window, region, *inside = place(*at)
+        for at in product(range(q.shape[0]), range(q.shape[1])):
+            window, region, *inside = place(step * at[0], step * at[1])
             total = torch.zeros(q.shape[2], 1, dtype=x.dtype)
-            for other in [(row, col) for row in range(k.shape[0]) for col in range(k.shape[1])]:
+            for other in product(range(k.shape[0]), range(k.shape[1])):
                 window_, region_, *inside_ = place(*other)
                 if window_ == window and region_ == region:
                     share = weight(at, other, (*inside, *inside_))[:, None]
@@ -152,15 +180,28 @@ def written_out(
         {"heads": 3, "key_dim": 2, "value_dim": 5, "bias": "offset"},
         {"width": 12, "key_dim": 2, "window": 2, "shift": 1},
         {"width": 12, "value_dim": 2, "project": False},
-        {"kv": True, "bias": "free"},
-        {"kv": True, "key_dim": 3, "value_dim": 5},
+        {"window": [3, 4], "shift": 2, "pad": True, "bias": "table"},
+        {"window": [6, 2], "shift": 1, "bias": "offset"},
+        {"inner": ["kv"], "bias": "free"},
+        {"inner": ["kv"], "key_dim": 3, "value_dim": 5},
+        {"inner": ["q"], "bias": "free", "width": 12, "key_dim": 3},
+        {"inner": ["q"], "bias": "offset", "value_dim": 3, "project": False},
+        {"inner": ["q", "kv"], "kind": "cosine", "bias": "free"},
+        {
+            "inner": ["kv", "q"],
+            "qkv": False,
+            "heads": 1,
+            "key_dim": 8,
+            "value_dim": 1,
+            "project": False,
+        },
         {"qkv": False, "key_dim": 1, "value_dim": 2, "window": 4, "shift": 1, "pad": True},
         {"qkv": False, "heads": 1, "key_dim": 3, "value_dim": 2, "project": False},
         {"kind": "cosine"},
         {"kind": "cosine", "window": 4, "shift": 1, "pad": True, "bias": "table"},
-        {"kind": "cosine", "kv": True, "key_dim": 3},
+        {"kind": "cosine", "inner": ["kv"], "key_dim": 3},
         {"kind": "linear", "key_dim": 6},
-        {"kind": "linear", "kv": True, "value_dim": 3, "project": False},
+        {"kind": "linear", "inner": ["q", "kv"], "value_dim": 3, "project": False},
         {"kind": "channel"},
         {"kind": "channel", "width": 12, "heads": 3},
     ],
@@ -169,18 +210,19 @@ def written_out(
 def test_attention_is_its_definition(knobs: dict[str, object]) -> None:
     torch.manual_seed(0)
     knobs = {"heads": 2, **knobs}
-    kv = bool(knobs.pop("kv", False))
+    inner: Any = knobs.pop("inner", ())
     layer = AttentionLayer.model_validate(knobs)
-    module = attention(layer, kv=kv)
+    module = attention(layer, inner=inner)
     x = torch.randn(2, *SHAPE[:3], dtype=torch.float64)
     with torch.no_grad():
-        expected = torch.stack([written_out(module, layer, knobs, kv, image) for image in x])
+        expected = torch.stack([written_out(module, layer, knobs, inner, image) for image in x])
         torch.testing.assert_close(module(x), expected, atol=1e-10, rtol=0)
         # memory format is no part of the function
         torch.testing.assert_close(module(x.to(memory_format=torch.channels_last)), expected)
-    assert tuple(expected.shape[1:]) == layer.out(SHAPE)[:3]
+    assert tuple(expected.shape[1:]) == layer.out_with(SHAPE, ends_of(inner))[:3]
     assert not any("index" in name or "apart" in name for name in module.state_dict())
-    assert constants(layer, SHAPE) == sum(buffer.numel() for buffer in module.buffers())
+    kept = sum(buffer.numel() for buffer in module.buffers())
+    assert constants(layer, SHAPE) >= kept if inner else constants(layer, SHAPE) == kept
 
 
 def test_the_scale_of_cosines_is_at_most_100() -> None:
@@ -225,10 +267,12 @@ def test_relative_positions_are_query_minus_key() -> None:
 
 
 def test_offsets_are_distances_without_direction() -> None:
-    index = offset_index(2, 3)
+    index = offset_index((2, 3), (2, 3))
     assert index[0].tolist() == [0, 1, 2, 3, 4, 5]
     assert index[4].tolist() == [4, 3, 4, 1, 0, 1]
     assert torch.equal(index, index.T)
+    # of a coarser map, each query stands at the first of its positions
+    assert torch.equal(offset_index((1, 2), (2, 3)), index[[0, 2]])
 
 
 @pytest.mark.parametrize("kind", ["dot", "cosine", "linear", "channel"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import pickle
 import sys
@@ -81,7 +82,8 @@ def test_tensors_are_found_where_training_scripts_put_them(
 ) -> None:
     path = tmp_path / "checkpoint.pth"
     inside = {f"{prefix}{name}": value for name, value in published.items()}
-    torch.save({key: inside, "epoch": 3, "optimizer": {"state": {}}}, path)
+    options = argparse.Namespace(lr=0.1, name="run")
+    torch.save({key: inside, "epoch": 3, "optimizer": {"state": {}}, "args": options}, path)
     assert read_checkpoint(path).keys() == published.keys()
 
 

@@ -187,7 +187,8 @@ class Attention(Layer):
         got: tuple[int, ...] = (shape.channels,)
         wanted: tuple[int, ...] = (2 * heads.keys + heads.values,)
         if inner:
-            got = tuple(end.channels for end in inner.values())
+            # in this order, whichever is written first
+            got = tuple(inner[knob].channels for knob in self.inner if knob in inner)
             wanted = (heads.keys, heads.keys + heads.values)
         if got != wanted:
             raise LawError(

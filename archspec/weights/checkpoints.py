@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import pickle
 import re
@@ -13,6 +14,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.serialization import safe_globals
 
 from archspec.errors import WeightsError
 
@@ -52,7 +54,8 @@ def read_checkpoint(source: str | Path) -> State:
 def _read(path: Path) -> object:
     if path.suffix == ".safetensors":
         return load_file(path)
-    with warnings.catch_warnings():
+    # training scripts keep their options beside the tensors; a Namespace only holds values
+    with warnings.catch_warnings(), safe_globals([argparse.Namespace]):
         # of files that older versions wrote, or that are none
         warnings.simplefilter("ignore")
         return torch.load(path, map_location="cpu", weights_only=True)
