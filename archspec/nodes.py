@@ -224,6 +224,8 @@ def _parse_call(name: str, value: object, when: str | bool | None) -> Call:
             else:
                 knobs[str(knob)] = _knob(str(knob), given)
         return Call(name, knobs, when)
+    if layer is not None and layer.primary is None:
+        raise LawError(f"{name} has no main knob; write {name}, or {{{name}: {{knob: value}}}}")
     if layer is None or layer.primary is None:
         raise LawError(f"knobs are a mapping, {{{name}: {{knob: value}}}}, but got {shown(value)}")
     return Call(name, {layer.primary: _knob(layer.primary, value)}, when, bare=True)

@@ -33,6 +33,8 @@ KEYS = (
     "reference",
 )
 FORMAT: Literal[1] = 1
+#: how the name of a file ends, where a shipped name may stand, too
+YAML = (".yaml", ".yml")
 _MERGED = ("input", "defaults", "units")
 _OWN = ("format", "name", "doc", "reference")
 _NODE_LISTS = ("stem", "head", "down", "block", "blocks", "shortcut", "do", "body")
@@ -42,7 +44,7 @@ MOST_EXTENDS = 32
 def locate(source: str) -> Path:
     """The file of a SPEC as given on the command line: a path, or a shipped name."""
     path = Path(source)
-    if path.suffix in (".yaml", ".yml") or "/" in source or _is_file(path):
+    if path.suffix in YAML or "/" in source or _is_file(path):
         return path
     found = find_shipped(source)
     if found is None:
@@ -104,6 +106,9 @@ def _resolve(path: Path, trail: tuple[Path, ...], copies: _Copies) -> MarkedDict
     _check_keys(tree)
     if "name" not in tree:
         tree["name"] = path.stem
+    own = tree.get("weights")
+    if isinstance(own, str) and own.endswith(YAML):
+        tree["weights"] = str(_beside(path, own, "weights", tree.marks.get("weights")))
     parent = tree.pop("extends", None)
     settings, place = tree.pop("set", None), tree.marks.get("set")
     if parent is not None:
@@ -139,7 +144,7 @@ def _parent(path: Path, parent: object, mark: Mark | None) -> Path:
     if not isinstance(parent, str) or not parent:
         law = f"extends is a shipped name or a path, but got {shown(parent)}"
         raise SpecError(law, mark, "extends")
-    if not parent.endswith((".yaml", ".yml")):
+    if not parent.endswith(YAML):
         found = find_shipped(parent)
         if found is not None:
             return found
@@ -150,19 +155,22 @@ def _parent(path: Path, parent: object, mark: Mark | None) -> Path:
             mark,
             "extends",
         )
+    return _beside(path, parent, "extends", mark)
+
+
+def _beside(path: Path, name: str, key: str, mark: Mark | None) -> Path:
+    """A file that a text names: in the text's own folder or below; raises SpecError."""
     folder = path.resolve().parent
-    law = f"extends names no file, {shown(parent)} in {path.parent}; check its name"
+    law = f"{key} names no file, {shown(name)} in {path.parent}; check its name"
     try:
-        target = (folder / parent).resolve()
+        target = (folder / name).resolve()
     except (OSError, ValueError, RuntimeError):  # a name that the system refuses, a link in a loop
-        raise SpecError(law, mark, "extends") from None
+        raise SpecError(law, mark, key) from None
     if not target.is_relative_to(folder):
-        raise SpecError(
-            f"extends stays inside its folder, but got {shown(parent)}", mark, "extends"
-        )
+        raise SpecError(f"{key} stays inside its folder, but got {shown(name)}", mark, key)
     if not _is_file(target):
-        raise SpecError(law, mark, "extends")
-    return path.parent / parent
+        raise SpecError(law, mark, key)
+    return path.parent / name
 
 
 def _merge(base: MarkedDict, over: MarkedDict) -> MarkedDict:

@@ -30,7 +30,7 @@ from archspec.layers import Defaults, Shape
 from archspec.load import parse_yaml
 from archspec.nodes import MOST_TIMES, NodeList, dump_nodes, parse_nodes
 from archspec.quantities import parse_count
-from archspec.resolve import FORMAT, locate, placed, resolve
+from archspec.resolve import FORMAT, YAML, locate, placed, resolve
 from archspec.shipped import shipped_weights
 from archspec.strict import Strict, law_of, shown, whole
 from archspec.units import Unit, make_units, shipped_units
@@ -218,7 +218,7 @@ def _plain_name(name: str) -> str:
 
 
 def _known_weights(family: str) -> str:
-    if family not in shipped_weights():
+    if not family.endswith(YAML) and family not in shipped_weights():
         known = did_you_mean(family, shipped_weights())
         raise LawError(f"no family of weights is called {shown(family)}: {known}")
     return family

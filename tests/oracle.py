@@ -121,7 +121,7 @@ def _distance(oracle: dict[str, Any], single: Any, double: Any) -> Distance:
     return Distance(
         float(np.abs(double[:32] - first).max()),
         float(abs(double @ axis - exact["proj"])),
-        float(max(singles)),
+        float(np.max(singles)),  # which keeps what is no number
     )
 
 

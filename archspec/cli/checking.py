@@ -32,7 +32,8 @@ def check(source: str) -> tuple[str, list[ArchspecError]]:
         if _is_units_file(path):
             return _check_units(path), []
         if _is_layouts_file(path):
-            return f"{len(read_layouts(path))} layouts of weights", []
+            count = len(read_layouts(path))
+            return f"{count} layout{'' if count == 1 else 's'} of weights", []
         tree = resolve(path)
         template = _template(tree)
         if template.has_domains:

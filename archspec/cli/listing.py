@@ -135,6 +135,8 @@ def list_shipped(family: str | None) -> tuple[list[Network], list[Space]]:
     paths = shipped_networks()
     families = sorted({path.parent.name for path in paths.values()})
     known = [*families, SPACES]
+    if family is not None and family in paths:
+        raise SpecError(f"{family} is a network of the family {paths[family].parent.name}")
     if family is not None and family not in known:
         raise SpecError(f"no family is called {family!r}: {did_you_mean(family, known)}")
     networks = []

@@ -69,6 +69,9 @@ def check(specs: Specs) -> None:
 def show(
     spec: Spec,
     layers: Annotated[bool, typer.Option("--layers", help="One row a layer.")] = False,
+    as_yaml: Annotated[
+        bool, typer.Option("--yaml", help="Print the whole text, with nothing inherited.")
+    ] = False,
     settings: Settings = None,
     as_json: Json = False,
 ) -> None:
@@ -77,6 +80,9 @@ def show(
     from archspec.cost import totals
 
     network, plan = _planned(spec, settings)
+    if as_yaml:
+        print(network.dump(), end="")
+        return
     if layers:
         _show_layers(plan, as_json)
         return
@@ -313,6 +319,8 @@ def zoo(
     from archspec.cli.listing import MISPRINT, grouped, list_shipped, markdown
 
     networks, spaces = list_shipped(family)
+    if as_markdown and (as_json or not networks):
+        raise SpecError("--markdown is a page of networks; it goes with neither --json nor spaces")
     if as_markdown:
         print(markdown(networks), end="")
         return

@@ -19,10 +19,17 @@ app = typer.Typer()
 weights = typer.Typer(
     name="weights",
     help="Published checkpoints: read, written back, merged.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(weights, name="weights")
+
+
+@weights.callback()
+def _help(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
 
 File = Annotated[
     str,
@@ -101,6 +108,11 @@ def _convert(
     _check_out(path, file)
     model, report = with_weights(network, file, layout, partial)
     _tell(report, partial)
+    if report.resized and wanted != OWN:
+        raise WeightsError(
+            f"{file} is of another resolution, and what is written back is not resized; give the "
+            "file's with --set input.resolution=N"
+        )
     layout, state = export_state(model, network, wanted)
     write_checkpoint(path, state, _told(network, layout))
     print(f"wrote {path}: {len(state)} tensors in layout {layout}")
@@ -147,14 +159,14 @@ def show(
     from archspec.weights.loading import rows_of
 
     network = _read(spec, settings)
-    state = None if file is None else read_checkpoint(file)
+    state = None if file is None else read_checkpoint(file).state
     used, rows = rows_of(build(network), network, state, layout)
     if as_json:
         print_json([row._asdict() for row in rows])
         return
     titles = [Column("ours"), Column("shape", number=True), Column(used)]
     titles += [] if state is None else [Column("there", number=True), Column("state")]
-    print_table(Table(titles, [tuple(row)[: len(titles)] for row in rows]))
+    print_table(Table(titles, [[cell or "" for cell in row[: len(titles)]] for row in rows]))
 
 
 def _read(spec: str, settings: list[str] | None) -> NetworkSpec:
@@ -168,21 +180,34 @@ def _check_out(path: Path, file: str) -> None:
     from archspec.weights.checkpoints import check_ending
 
     check_ending(path)
-    if path.exists() and Path(file).exists() and path.samefile(file):
+    if path.resolve() == Path(file).resolve():
         raise WeightsError(f"{path} is the file that is read; name another with -o")
 
 
 def _told(network: NetworkSpec, layout: str) -> dict[str, str]:
     """What a file says of itself."""
-    return {"format": "pt", "name": network.name, "layout": layout, "spec": network.dump()}
+    from archspec.weights.checkpoints import RESOLUTION
+
+    shape = network.input.shape
+    return {
+        "format": "pt",
+        "name": network.name,
+        "layout": layout,
+        RESOLUTION: f"{shape.height}x{shape.width}",
+        "spec": network.dump(),
+    }
 
 
 def _tell(report: Report, partial: bool) -> None:
-    print(f"read {report.loaded} tensors in layout {report.layout}")
+    inside = f" under {report.inside}" if report.inside else ""
+    print(f"read {report.loaded} tensors{inside} in layout {report.layout}")
     for line in report.resized:
         print(f"resized {line}, bicubic")
     if report.skipped:
-        print(f"left out {len(report.skipped)} that are of no use here: {report.skipped[0]}, ...")
+        more = ", ..." if len(report.skipped) > 1 else ""
+        print(f"left out, of no use here: {len(report.skipped)} ({report.skipped[0]}{more})")
     if partial:
         for problem in report.problems():
             print(f"not loaded: {problem}")
+        if report.missing or report.misfits:
+            print("what was not loaded here keeps a random start, of one seed")

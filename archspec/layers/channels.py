@@ -92,6 +92,10 @@ class Softmax(Layer):
         return shape
 
 
+#: no input is larger either
+MOST_SIDE = 16_384
+
+
 class Upsample(Layer):
     """The map `size` times as large on each side, by the nearest position or bilinear."""
 
@@ -104,6 +108,8 @@ class Upsample(Layer):
 
     def out(self, shape: Shape) -> Shape:
         refuse_extras(shape, "upsample")
+        if max(shape.height, shape.width) * self.size > MOST_SIDE:
+            raise LawError(f"a map may have {MOST_SIDE} rows and columns at most")
         return shape._replace(height=shape.height * self.size, width=shape.width * self.size)
 
     def cost(self, shape: Shape, out: Shape, inner: Inner) -> Cost:

@@ -41,10 +41,10 @@ class Cost(NamedTuple):
     """What one layer costs for one image.
 
     params: trainable parameters; flops: multiply-adds of convolutions, linear layers and matrix
-    products; activations: output elements of those operators; other_flops: norms and pooling in
-    fvcore's convention (fvcore/nn/flop_count.py, jit_handles.py); depth: weighted operators on
-    the layer's longest path; shared: parameters that all equal layers of a stage share, as
-    (what, count) pairs that a stage counts once.
+    products; activations: output elements of those operators; other_flops: norms, pooling and
+    upsampling in fvcore's convention (fvcore/nn/flop_count.py, jit_handles.py); depth: weighted
+    operators on the layer's longest path; shared: parameters that all equal layers of a stage
+    share, as (what, count) pairs that a stage counts once.
     """
 
     params: int = 0

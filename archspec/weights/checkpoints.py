@@ -9,51 +9,75 @@ import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.serialization import safe_globals
 
 from archspec.errors import WeightsError
+from archspec.strict import shown
 
 State = dict[str, Tensor]
 
 #: where training scripts put the tensors; averaged ones first, as they are what was evaluated
 _NESTED = ("state_dict_ema", "model_ema", "state_dict", "model", "model_state", "module")
+#: under which networks stand inside of training modules and detectors
+_AROUND = ("model", "backbone", "encoder", "net", "network")
 ENDINGS = (".safetensors", ".pth", ".pt")
 #: what wrappers put before every name
 _PREFIX = re.compile(r"^(module\.|_orig_mod\.)+")
 HUB = "timm:"
+#: in our own files: the resolution that they were made for, such as 224x224
+RESOLUTION = "resolution"
 
 
-def read_checkpoint(source: str | Path) -> State:
-    """Tensors by name, of a .safetensors file, a torch file, or `timm:NAME` from the hub.
+class Checkpoint(NamedTuple):
+    """Tensors by name, what stood around them, and the aspect of the images of our own files."""
 
-    A torch file is read with weights_only: it may hold tensors and plain values alone. Raises
-    WeightsError.
+    state: State
+    inside: str = ""
+    aspect: tuple[int, int] | None = None
+
+
+def read_checkpoint(source: str | Path) -> Checkpoint:
+    """A .safetensors file, a torch file, or `timm:NAME` from the hub.
+
+    A torch file is read with weights_only: it may hold tensors, plain values and the options of a
+    training script (argparse.Namespace). Raises WeightsError.
     """
     if isinstance(source, str) and source.startswith(HUB):
         source = _download(source.removeprefix(HUB))
     path = Path(source)
-    if not path.is_file():
-        raise WeightsError(f"{path}: there is no such file; give a file, or timm:NAME")
     try:
-        raw = _read(path)
+        if path.is_dir():
+            raise WeightsError(f"{path} is a folder; give a file, or timm:NAME")
+        with path.open("rb") as file:
+            head = file.read(2)
+        # a zip archive, or the pickle protocol of older versions
+        if head == b"PK" or head.startswith(b"\x80"):
+            return _tensors(_read_torch(path), path)
+        if path.suffix == ".safetensors":
+            return _tensors(load_file(path), path)._replace(aspect=_aspect(path))
+        raise WeightsError(f"{path} is no checkpoint: neither safetensors nor a torch file")
+    except FileNotFoundError:
+        raise WeightsError(f"{path}: there is no such file; give a file, or timm:NAME") from None
     except pickle.UnpicklingError as error:
+        found = re.search(r"GLOBAL (\S+)|(\w+(\.\w+)+)", str(error).partition(":")[2])
+        what = next(filter(None, found.groups()), "") if found else ""
         raise WeightsError(
-            f"{path} holds more than tensors, and reading that could run code "
-            f"({_first_line(error)}); save its state dict alone, best as .safetensors"
+            f"{path} holds more than tensors{f' ({what})' if what else ''}, and reading that could "
+            "run code; save its state dict alone, best as .safetensors"
         ) from None
-    except (OSError, RuntimeError, EOFError, SafetensorError, ValueError, KeyError) as error:
-        raise WeightsError(f"{path} is no checkpoint: {_first_line(error)}") from None
-    return _tensors(raw, path)
+    except WeightsError:
+        raise
+    except Exception as error:  # a damaged file may fail anywhere in its reader
+        raise WeightsError(f"{shown(str(path))} is no checkpoint: {_first_line(error)}") from None
 
 
-def _read(path: Path) -> object:
-    if path.suffix == ".safetensors":
-        return load_file(path)
+def _read_torch(path: Path) -> object:
     # training scripts keep their options beside the tensors; a Namespace only holds values
     with warnings.catch_warnings(), safe_globals([argparse.Namespace]):
         # of files that older versions wrote, or that are none
@@ -61,28 +85,46 @@ def _read(path: Path) -> object:
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
+def _aspect(path: Path) -> tuple[int, int] | None:
+    """Height and width for which one of our own files was made, as it tells itself."""
+    with safe_open(path, "pt") as file:
+        told = (file.metadata() or {}).get(RESOLUTION, "")
+    sides = re.fullmatch(r"(\d{1,5})x(\d{1,5})", told)
+    return (int(sides[1]), int(sides[2])) if sides else None
+
+
 def _first_line(error: Exception) -> str:
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[0].split(". ")[0][:200]
 
 
-def _tensors(raw: object, path: Path) -> State:
+def _tensors(raw: object, path: Path) -> Checkpoint:
+    inside = ""
     for key in _NESTED:
-        inside = raw.get(key) if isinstance(raw, Mapping) else None
-        if isinstance(inside, Mapping) and any(
-            isinstance(item, Tensor) for item in inside.values()
-        ):
-            raw = inside
+        found = raw.get(key) if isinstance(raw, Mapping) else None
+        if isinstance(found, Mapping) and any(isinstance(item, Tensor) for item in found.values()):
+            raw, inside = found, key
             break
     named = raw.items() if isinstance(raw, Mapping) else ()
     state = {_PREFIX.sub("", str(name)): item for name, item in named if isinstance(item, Tensor)}
     if not state:
         raise WeightsError(f"{path} holds no tensors by name")
-    return state
+    # a network that stood inside of another one: every name begins with its place there
+    (around, *others) = {name.partition(".")[0] for name in state}
+    if not others and around in _AROUND:
+        state = {name.partition(".")[2]: item for name, item in state.items()}
+        inside = ".".join(filter(None, (inside, around)))
+    for name, tensor in state.items():
+        dense = tensor.layout == torch.strided and not (tensor.is_quantized or tensor.is_meta)
+        if not dense or tensor.is_complex():
+            raise WeightsError(f"{path}: {name} is no dense tensor of real numbers")
+    return Checkpoint(state, inside)
 
 
 def check_ending(path: Path) -> None:
-    """Raise WeightsError where nothing is written under such a name; before the long work."""
+    """Raise WeightsError where nothing can be written under such a name; before the long work."""
+    if not path.parent.is_dir():
+        raise WeightsError(f"{path.parent} is no folder; make it first, or name another with -o")
     if path.suffix not in ENDINGS:
         raise WeightsError(f"weights are written as {', '.join(ENDINGS)}, but got {path.name}")
 
@@ -100,6 +142,9 @@ def write_checkpoint(path: Path, state: State, told: Mapping[str, str]) -> None:
             save_file(whole, half, dict(told))
         else:
             torch.save(whole, half)
+        umask = os.umask(0)
+        os.umask(umask)
+        half.chmod(0o666 & ~umask)
         os.replace(half, path)
     except (OSError, RuntimeError, SafetensorError) as error:
         half.unlink(missing_ok=True)
@@ -110,7 +155,7 @@ def _download(name: str) -> str:
     """The file of timm's weights of that name, from the hub's cache or the network."""
     page = f"https://huggingface.co/timm/{name}"
     by_hand = f"download model.safetensors from {page} by hand and give its path"
-    if not re.fullmatch(r"[\w.-]+", name):
+    if not re.fullmatch(r"\w+([.-]\w+)*", name, re.ASCII) or name.endswith(".git"):
         raise WeightsError(f"timm:{name} is no name of timm's, such as timm:resnet50.a1_in1k")
     try:
         import huggingface_hub as hub
@@ -120,10 +165,10 @@ def _download(name: str) -> str:
             f"timm:{name} needs huggingface_hub: pip install huggingface_hub, or {by_hand}"
         ) from None
     place = (f"timm/{name}", "model.safetensors")
-    cached = hub.try_to_load_from_cache(*place)
-    if isinstance(cached, str):
-        return cached
     try:
+        cached = hub.try_to_load_from_cache(*place)
+        if isinstance(cached, str):
+            return cached
         # asked first without the patience of a download, so that no network is told at once
         hub.get_hf_file_metadata(hub.hf_hub_url(*place))
         return str(hub.hf_hub_download(*place))

@@ -11,14 +11,14 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError, model_validator
 
 from archspec.errors import LawError, SpecError, WeightsError, did_you_mean
 from archspec.expressions import Expression, parse
 from archspec.load import read_yaml
-from archspec.resolve import placed
+from archspec.resolve import YAML, placed
 from archspec.shipped import shipped_weights
 from archspec.strict import Strict, law_of, shown
 
@@ -28,8 +28,6 @@ _PLACE = re.compile(r"\{([^{}]*)\}")
 COUNTERS = ("block", "layer")
 #: what a rule says that is not a deeper rule
 _SELF, _TO = ".", "to"
-
-
 #: a piece of a name: a text, or a number and whether it is written as a letter
 _Part = str | tuple[Expression, bool]
 
@@ -38,12 +36,13 @@ class Form(NamedTuple):
     """How the same numbers stand there.
 
     view: the shape that the tensor has there; 0 is as ours at this axis, -1 what follows.
-    rows, order: their first axis seen as `rows`, its axes in this order, is our first axis.
+    rows, order: their first axis seen as `rows`, its axes in this order, is our first axis;
+    `head_dim` is the width of a head of the attention that the tensor belongs to.
     transpose: their first axis is our last; flip: the others of theirs are read backwards.
     """
 
     view: tuple[int, ...] | None = None
-    rows: tuple[int, ...] | None = None
+    rows: tuple[int | Literal["head_dim"], ...] | None = None
     order: tuple[int, ...] | None = None
     transpose: bool = False
     flip: bool = False
@@ -134,8 +133,6 @@ def _rules(prefix: str, before: tuple[str, ...], names: Mapping[str, Any]) -> It
     if not isinstance(own, str):
         raise LawError(f"a name is needed, but got {shown(own)}", (_SELF,))
     before = (*before, own) if own else before
-    if prefix and own:
-        yield _rule(prefix, before, [""], Form())
     for key, value in names.items():
         if key == _SELF:
             continue
@@ -169,8 +166,15 @@ def _form(value: Mapping[str, Any]) -> Form:
 
 
 def _rule(path: str, before: tuple[str, ...], theirs: list[Any], form: Form) -> _Rule:
-    if not all(isinstance(name, str) for name in theirs):
+    if not theirs or not all(isinstance(name, str) for name in theirs):
         raise LawError(f"a name, a list of names or deeper names are needed, but got {theirs}")
+    if len(theirs) > 1 and form != Form():
+        raise LawError(
+            "several names make one tensor as they are; only one may be laid out otherwise"
+        )
+    for text in (path, *theirs):
+        if set(_PLACE.sub("", text)) & set("{}"):
+            raise LawError(f"a brace without its other one in {text!r}")
     words: list[str] = []
 
     def number(match: re.Match[str]) -> str:
@@ -204,7 +208,12 @@ def _parts(text: str, legal: set[str]) -> Iterator[_Part]:
 
 @cache
 def layouts_of(family: str) -> tuple[Layout, ...]:
-    """The layouts of a family, the usual one first; raises SpecError with the place."""
+    """The layouts of a family, or of a file of one's own, the usual one first.
+
+    Raises SpecError with the place.
+    """
+    if family.endswith(YAML):
+        return read_layouts(Path(family))
     files = shipped_weights()
     if family not in files:
         raise WeightsError(

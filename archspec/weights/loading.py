@@ -11,14 +11,19 @@ from torch import Tensor
 
 from archspec.build import Network, build
 from archspec.errors import WeightsError, did_you_mean
+from archspec.modules.attention import Attention
+from archspec.modules.tokens import Position
 from archspec.spec import NetworkSpec
-from archspec.weights.checkpoints import State, read_checkpoint
+from archspec.weights.checkpoints import Checkpoint, State, read_checkpoint
+from archspec.weights.forms import to_ours, to_theirs
 from archspec.weights.layouts import Layout, layouts_of
 from archspec.weights.naming import Pair, pair_names
-from archspec.weights.resizing import resize
+from archspec.weights.resizing import bound_tensors, resize
 
 #: the layout of state dicts that archspec writes: its own names
 OWN = "archspec"
+#: of the random start that --partial leaves to what a file does not have
+SEED = 0
 
 
 class Report(NamedTuple):
@@ -26,7 +31,7 @@ class Report(NamedTuple):
 
     resized: what was taken to another resolution; missing: ours that the checkpoint lacks;
     misfits: ours whose shape is another there; unused: theirs that ours has no place for;
-    skipped: theirs that are left out on purpose.
+    skipped: theirs that are left out on purpose; inside: where in the file they stood.
     """
 
     layout: str
@@ -36,6 +41,7 @@ class Report(NamedTuple):
     misfits: tuple[str, ...]
     unused: tuple[str, ...]
     skipped: tuple[str, ...]
+    inside: str = ""
 
     @property
     def fits(self) -> bool:
@@ -70,7 +76,19 @@ def load_weights(
     names. partial: load what fits. Raises WeightsError, the network untouched, where the file
     cannot be read, or holds something that does not fit and partial is not given.
     """
-    report = load_state(model, spec, read_checkpoint(source), layout, partial)
+    return _loaded(model, spec, source, read_checkpoint(source), layout, partial)
+
+
+def _loaded(
+    model: Network,
+    spec: NetworkSpec,
+    source: str | Path,
+    checkpoint: Checkpoint,
+    layout: str | None,
+    partial: bool,
+) -> Report:
+    report = load_state(model, spec, checkpoint.state, layout, partial, checkpoint.aspect)
+    report = report._replace(inside=checkpoint.inside)
     if not report.fits and not partial:
         fits = "; ".join(report.problems())
         raise WeightsError(
@@ -86,10 +104,17 @@ def load_state(
     state: Mapping[str, Tensor],
     layout: str | None = None,
     partial: bool = False,
+    aspect: tuple[int, int] | None = None,
 ) -> Report:
-    """`load_weights` of tensors by name; nothing is loaded unless all fits or partial is given."""
+    """`load_weights` of tensors by name; nothing is loaded unless all fits or partial is given.
+
+    aspect: height and width of the images that they were trained on, up to a factor; None is square
+    for a published layout, as here for our own.
+    """
     chosen, pairs = _choose(model, spec, state, layout)
-    own = model.state_dict()
+    if chosen is not None and aspect is None:
+        aspect = (1, 1)  # published networks were trained on square images
+    own, bound = model.state_dict(), bound_tensors(model)
     values: State = {}
     resized, missing, misfits = [], [], []
     used: set[str] = set()
@@ -100,15 +125,15 @@ def load_state(
             if not pair.ours.endswith("num_batches_tracked"):
                 missing.append(_both(pair))
             continue
-        value = _ours(pair, [state[name] for name in pair.names], own[pair.ours])
-        if value.shape != own[pair.ours].shape:
-            other = resize(model, pair.ours, value)
-            if other is None:
-                shapes = f"{_size(value)} there, {_size(own[pair.ours])} here"
-                misfits.append(f"{_both(pair)}: {shapes}")
-                continue
+        value = to_ours(pair, [state[name] for name in pair.names], own[pair.ours])
+        other = resize(bound[pair.ours], value, aspect) if pair.ours in bound else None
+        if other is not None:
             value = other.value
             resized.append(f"{pair.ours}: {other.told}")
+        elif value.shape != own[pair.ours].shape:
+            shapes = f"{_size(value)} there, {_size(own[pair.ours])} here"
+            misfits.append(f"{_both(pair)}: {shapes}")
+            continue
         values[pair.ours] = value
     left = [name for name in state if name not in used]
     skips = [name for name in left if chosen is not None and chosen.skips(name)]
@@ -129,13 +154,13 @@ def load_state(
 
 
 class Row(NamedTuple):
-    """One tensor of ours, its name and shape there, and what a file has of it."""
+    """One tensor of ours, its name in a layout, and, of a file, its shape there and its state."""
 
     ours: str
     shape: str
     theirs: str
-    there: str
-    state: str
+    there: str | None = None
+    state: str | None = None
 
 
 def rows_of(
@@ -150,8 +175,8 @@ def rows_of(
         chosen, pairs = _complete(model, spec, layout)
     else:
         chosen, pairs = _choose(model, spec, state, layout)
-    own = model.state_dict()
-    rows = [_row(pair, own[pair.ours], state) for pair in pairs]
+    own, bound = model.state_dict(), bound_tensors(model)
+    rows = [_row(pair, own[pair.ours], bound.get(pair.ours), state) for pair in pairs]
     used = {name for pair in pairs for name in pair.theirs}
     for name in state or ():
         if name not in used:
@@ -163,15 +188,23 @@ def rows_of(
     return OWN if chosen is None else f"{chosen.family}/{chosen.name}", rows
 
 
-def _row(pair: Pair, own: Tensor, state: Mapping[str, Tensor] | None) -> Row:
-    found = [] if state is None else [state[name] for name in pair.names if name in state]
-    there, verdict = "", "missing"
-    if found and len(found) == len(pair.names):
-        value = _ours(pair, found, own)
-        there = " + ".join(map(_size, found))
-        verdict = "fits" if value.shape == own.shape else "another shape"
+def _row(
+    pair: Pair,
+    own: Tensor,
+    owner: Position | Attention | None,
+    state: Mapping[str, Tensor] | None,
+) -> Row:
     theirs = " + ".join(pair.names) or "-"
-    return Row(pair.ours, _size(own), theirs, there, verdict)
+    if state is None:
+        return Row(pair.ours, _size(own), theirs)
+    found = [state[name] for name in pair.names if name in state]
+    if not found or len(found) < len(pair.names):
+        return Row(pair.ours, _size(own), theirs, "", "missing")
+    value = to_ours(pair, found, own)
+    verdict = "fits" if value.shape == own.shape else "another shape"
+    if verdict != "fits" and owner is not None and resize(owner, value, (1, 1)) is not None:
+        verdict = "is resized"
+    return Row(pair.ours, _size(own), theirs, " + ".join(map(_size, found)), verdict)
 
 
 def layout_names(spec: NetworkSpec) -> list[str]:
@@ -197,7 +230,7 @@ def _choose(
         if best is None or found > best[0]:
             best = (found, layout, pairs)
     if best is None:
-        raise WeightsError(f"no layout {name!r}: {did_you_mean(name, layout_names(spec))}")
+        raise _no_layout(spec, name)
     if best[0] == 0:
         raise WeightsError(
             f"no tensor of the checkpoint, such as {next(iter(state), 'none')!r}, is one of "
@@ -210,52 +243,6 @@ def _pairs(model: Network, layout: Layout | None) -> list[Pair]:
     if layout is None:
         return [Pair(name, (name,)) for name in model.state_dict()]
     return pair_names(model, layout)
-
-
-def _ours(pair: Pair, parts: list[Tensor], own: Tensor) -> Tensor:
-    """Their tensors as one of ours: joined, its rows in our order, with our axes where the numbers
-    are the same."""
-    value = torch.cat(parts) if len(parts) > 1 else parts[0]
-    _, rows, order, transpose, flip = pair.form
-    if flip:
-        value = value.flip(*range(1, value.dim()))
-    if transpose:
-        value = value.movedim(0, -1)
-        value = value.reshape(own.shape) if value.numel() == own.numel() else value
-    if rows is not None and order is not None and value.numel() == own.numel():
-        value = torch.unflatten(value, 0, rows)
-        rest = range(len(rows), value.dim())
-        value = value.permute(*order, *rest).flatten(0, len(rows) - 1)
-    same = [size for size in value.shape if size > 1] == [size for size in own.shape if size > 1]
-    # a linear layer over a whole map is a convolution of the map's size
-    flat = value.numel() == own.numel() and value.shape[:1] == own.shape[:1]
-    fits = same or (flat and min(value.dim(), own.dim()) == 2)
-    return value.reshape(own.shape) if fits else value
-
-
-def _theirs(pair: Pair, own: Tensor) -> dict[str, Tensor]:
-    """One of our tensors as theirs, by name: what `_ours` does, undone."""
-    view, rows, order, transpose, flip = pair.form
-    if rows is not None and order is not None:
-        sizes = [rows[axis] for axis in order]
-        value = torch.unflatten(own, 0, sizes)
-        back = [order.index(axis) for axis in range(len(order))]
-        own = value.permute(*back, *range(len(rows), value.dim())).flatten(0, len(rows) - 1)
-    parts = own.chunk(len(pair.theirs)) if own.dim() else (own,)
-    whole: dict[str, Tensor] = {}
-    for name, part in zip(pair.theirs, parts, strict=True):
-        whole[name] = torch.cat([whole[name], part]) if name in whole else part
-    if transpose:
-        whole = {name: part.movedim(-1, 0) for name, part in whole.items()}
-    if view is not None:
-        whole = {name: _viewed(part, view) for name, part in whole.items()}
-    if flip:
-        whole = {name: part.flip(*range(1, part.dim())) for name, part in whole.items()}
-    return whole
-
-
-def _viewed(part: Tensor, view: tuple[int, ...]) -> Tensor:
-    return part.reshape([part.shape[axis] if size == 0 else size for axis, size in enumerate(view)])
 
 
 def _both(pair: Pair) -> str:
@@ -276,30 +263,47 @@ def export_state(model: Network, spec: NetworkSpec, layout: str | None = None) -
     own = model.state_dict()
     state: State = {}
     for pair in pairs:
-        state.update(_theirs(pair, own[pair.ours]))
+        state.update(to_theirs(pair, own[pair.ours]))
     return (OWN if chosen is None else f"{chosen.family}/{chosen.name}"), state
 
 
 def _complete(
     model: Network, spec: NetworkSpec, name: str | None
 ) -> tuple[Layout | None, list[Pair]]:
+    """The layout of that name, or the family's first that knows all tensors; None is our own."""
     lacking = ""
-    for layout in (*_layouts(spec), None):
+    layouts = _layouts(spec)
+    for layout in (*layouts, None):
         if name not in (None, OWN if layout is None else layout.name):
             continue
+        if layout is None and name is None and layouts:
+            break
         pairs = _pairs(model, layout)
         nameless = tuple(pair.ours for pair in pairs if not pair.theirs)
         if not nameless:
             return layout, pairs
-        lacking = lacking or _some(nameless)
-        if name is not None:
-            raise WeightsError(f"layout {name} has no name for {_some(nameless)}")
-    raise WeightsError(f"no layout {name!r}: {did_you_mean(name, layout_names(spec))}")
+        assert layout is not None
+        lacking = lacking or f"layout {layout.name} has no name for {_some(nameless)}"
+    if lacking:
+        raise WeightsError(f"{spec.name}: {lacking}; --layout {OWN} keeps our own names")
+    raise _no_layout(spec, name)
+
+
+def _no_layout(spec: NetworkSpec, name: str | None) -> WeightsError:
+    return WeightsError(f"no layout {name!r}: {did_you_mean(name, layout_names(spec))}")
 
 
 def with_weights(
     spec: NetworkSpec, source: str | Path, layout: str | None = None, partial: bool = False
 ) -> tuple[Network, Report]:
-    """The network of a spec with a checkpoint's weights, in eval mode."""
-    model = build(spec).eval()
-    return model, load_weights(model, spec, source, layout, partial)
+    """The network of a spec with a checkpoint's weights, in eval mode.
+
+    With partial, what the file does not have keeps a random start of one seed.
+    """
+    if layout not in (None, *layout_names(spec)):
+        raise _no_layout(spec, layout)
+    checkpoint = read_checkpoint(source)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        model = build(spec).eval()
+    return model, _loaded(model, spec, source, checkpoint, layout, partial)

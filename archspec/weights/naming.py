@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from torch import nn
 
 from archspec.build import Network, Stage
 from archspec.errors import WeightsError
+from archspec.modules.attention import Attention
 from archspec.modules.joins import DropPath
 from archspec.weights.layouts import Form, Layout
 
@@ -36,6 +37,7 @@ def pair_names(model: Network, layout: Layout) -> list[Pair]:
 
     Raises WeightsError where the layout gives two of our tensors one name.
     """
+    modules = dict(model.named_modules())
     layers = dict(_layers(model))
     before = _blocks_before(model)
     pairs: list[Pair] = []
@@ -48,6 +50,7 @@ def pair_names(model: Network, layout: Layout) -> list[Pair]:
         }
         found = layout.find(ours, counters)
         pairs.append(Pair(ours, *(found or ((), Form()))))
+        pairs[-1] = _sized(pairs[-1], modules)
         for name in pairs[-1].names:
             if name in owners:
                 raise WeightsError(
@@ -56,6 +59,19 @@ def pair_names(model: Network, layout: Layout) -> list[Pair]:
                 )
             owners[name] = ours
     return pairs
+
+
+def _sized(pair: Pair, modules: Mapping[str, nn.Module]) -> Pair:
+    """The pair with the words of its form replaced by the numbers of its module."""
+    rows = pair.form.rows
+    if rows is None or "head_dim" not in rows:
+        return pair
+    owner = modules.get(pair.ours.rpartition(".")[0].rpartition(".")[0])
+    if not isinstance(owner, Attention):
+        raise WeightsError(f"{pair.ours} belongs to no attention: its layout has rows of head_dim")
+    width = owner.widths[0] // owner.heads
+    form = pair.form._replace(rows=tuple(width if row == "head_dim" else row for row in rows))
+    return pair._replace(form=form)
 
 
 def _layers(model: Network) -> Iterator[tuple[str, int]]:

@@ -8,6 +8,7 @@ CMT says (arXiv 2107.06263, section 3.2), here over the map of the queries and t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -19,6 +20,9 @@ from archspec.layers import Shape
 from archspec.modules.attention import Attention
 from archspec.modules.tokens import Position
 
+#: height and width of a map, or their ratio
+Size = tuple[int, int]
+
 
 class Resized(NamedTuple):
     """A tensor at the size that the network needs, and what was done."""
@@ -27,53 +31,59 @@ class Resized(NamedTuple):
     told: str
 
 
-def resize(model: Network, name: str, value: Tensor) -> Resized | None:
-    """A tensor of another resolution at the network's; None where nothing is known of it."""
-    owner = _owner(model, name)
-    if isinstance(owner, Position) and name.endswith(".weight"):
-        return _position(owner.shape, value)
-    if isinstance(owner, Attention) and owner.bias_kind in ("table", "offset"):
-        return _table(owner, value)
-    if isinstance(owner, Attention) and owner.bias_kind == "free":
-        return _free(owner, value)
+def bound_tensors(model: Network) -> dict[str, Position | Attention]:
+    """The module of each parameter that is about positions, by the parameter's name."""
+    owners: dict[int, Position | Attention] = {}
+    for module in model.modules():
+        if isinstance(module, Position):
+            owners[id(module.weight)] = module
+        elif isinstance(module, Attention) and module.position_bias() is not None:
+            owners[id(module.position_bias())] = module
+    named = model.named_parameters()
+    return {name: owners[id(parameter)] for name, parameter in named if id(parameter) in owners}
+
+
+def resize(owner: Position | Attention, value: Tensor, aspect: Size | None) -> Resized | None:
+    """A tensor of another resolution at its module's; None where it is of this one, or unknown.
+
+    aspect: of the images that it was trained on; None where it is as here.
+    """
+    if isinstance(owner, Position):
+        return _position(owner.shape, value, aspect)
+    if owner.bias_kind == "free":
+        return _free(owner, value, aspect)
+    return _table(owner, value, aspect)
+
+
+def _grid(count: int, aspects: Sequence[tuple[int, int] | None], twice: int = 1) -> Size | None:
+    """Height and width of a map of so many positions, by the first aspect that has such a map.
+
+    twice: 2 where the sides are 2n-1 for the n that has the aspect, as in a table of offsets.
+    """
+    for aspect in filter(None, aspects):
+        for tall in range(1, count + 1):
+            wide = count // tall
+            sides = (tall + twice - 1, wide + twice - 1)
+            if tall * wide == count and sides[0] * aspect[1] == sides[1] * aspect[0]:
+                return tall, wide
     return None
 
 
-def _owner(model: Network, name: str) -> object:
-    parameter = dict(model.named_parameters()).get(name)
-    for path, module in model.named_modules():
-        if isinstance(module, Position) and name == f"{path}.weight":
-            return module
-        if isinstance(module, Attention) and module.position_bias() is parameter is not None:
-            return module
-    return None
-
-
-def _grid(count: int, like: tuple[int, int]) -> tuple[int, int] | None:
-    """Height and width of a map of so many positions, of the same aspect as another or square."""
-    height, width = like
-    for tall in (round((count * height / width) ** 0.5), round(count**0.5)):
-        if tall and count % tall == 0 and tall * width == count // tall * height:
-            return tall, count // tall
-    tall = round(count**0.5)
-    return (tall, tall) if tall * tall == count else None
-
-
-def _bicubic(x_NCHW: Tensor, size: tuple[int, int]) -> Tensor:
+def _bicubic(x_NCHW: Tensor, size: Size) -> Tensor:
     exact = x_NCHW.double()
     return F.interpolate(exact, size, mode="bicubic", align_corners=False).to(x_NCHW.dtype)
 
 
-def _told(what: str, old: tuple[int, int], new: tuple[int, int]) -> str:
+def _told(what: str, old: Size, new: Size) -> str:
     return f"{what} {old[0]}x{old[1]} -> {new[0]}x{new[1]}"
 
 
-def _position(shape: Shape, value: Tensor) -> Resized | None:
+def _position(shape: Shape, value: Tensor, aspect: Size | None) -> Resized | None:
     new = (shape.height, shape.width)
     if value.dim() != 3 or value.shape[2] != shape.channels:
         return None
-    old = _grid(value.shape[1] - shape.extras, new)
-    if old is None:
+    old = _grid(value.shape[1] - shape.extras, (aspect, new, (1, 1)))
+    if old is None or old == new:
         return None
     extras, map_NTC = value[:, : shape.extras], value[:, shape.extras :]
     # N T C -> N C H W
@@ -84,28 +94,35 @@ def _position(shape: Shape, value: Tensor) -> Resized | None:
     return Resized(whole, _told("position embedding", old, new))
 
 
-def _table(owner: Attention, value: Tensor) -> Resized | None:
+def _table(owner: Attention, value: Tensor, aspect: Size | None) -> Resized | None:
     inside = owner.cut or owner.shape
-    new = (inside.height, inside.width)
+    new, twice = (inside.height, inside.width), 1
     if owner.bias_kind == "table":
-        new = (2 * inside.height - 1, 2 * inside.width - 1)
-    old = _grid(value.shape[0], new)
-    if value.dim() != 2 or value.shape[1] != owner.heads or old is None:
+        new, twice = (2 * inside.height - 1, 2 * inside.width - 1), 2
+    if value.dim() != 2 or value.shape[1] != owner.heads:
+        return None
+    # windows keep their own aspect, whatever that of the images
+    here = (inside.height, inside.width)
+    old = _grid(value.shape[0], (here, (1, 1)) if owner.cut else (aspect, here, (1, 1)), twice)
+    if old is None or old == new:
         return None
     # (H W) L -> 1 L H W
     resized = _bicubic(torch.unflatten(value.T, 1, old)[None], new)
     return Resized(resized[0].flatten(1).T, _told("relative position table", old, new))
 
 
-def _free(owner: Attention, value: Tensor) -> Resized | None:
+def _free(owner: Attention, value: Tensor, aspect: Size | None) -> Resized | None:
     queries, keys = owner.queries, owner.keys
     if value.dim() != 3 or value.shape[0] != owner.heads or queries.extras or keys.extras:
         return None
     news = (queries.height, queries.width), (keys.height, keys.width)
-    olds = _grid(value.shape[1], news[0]), _grid(value.shape[2], news[1])
-    if olds[0] is None or olds[1] is None:
+    old, old_keys = (
+        _grid(count, (aspect, new, (1, 1)))
+        for count, new in zip(value.shape[1:], news, strict=True)
+    )
+    if old is None or old_keys is None or (old, old_keys) == news:
         return None
     # L Q K -> L Q H W of the keys -> L Q K' -> L K' H W of the queries -> L K' Q' -> L Q' K'
-    along_keys = _bicubic(torch.unflatten(value, 2, olds[1]), news[1]).flatten(2)
-    resized = _bicubic(torch.unflatten(along_keys.transpose(1, 2), 2, olds[0]), news[0]).flatten(2)
-    return Resized(resized.transpose(1, 2), _told("position bias of queries", olds[0], news[0]))
+    along_keys = _bicubic(torch.unflatten(value, 2, old_keys), news[1]).flatten(2)
+    along = _bicubic(torch.unflatten(along_keys.transpose(1, 2), 2, old), news[0]).flatten(2)
+    return Resized(along.transpose(1, 2), _told("position bias of queries", old, news[0]))
