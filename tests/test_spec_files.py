@@ -189,13 +189,17 @@ def test_every_network_runs_forward_and_backward(path: Path) -> None:
     assert torch.isfinite(logits).all()
 
 
-def _shape_of_text(path: Path) -> str:
-    """A spec's text without its numbers: networks that share it are compiled alike."""
-    text = re.sub(r"(?m)^(name|doc|reference|weights):.*(\n .*)*\n", "", read_spec(path).dump())
-    return re.sub(r"\d+(\.\d+)?(e-?\d+)?", "0", re.sub(r"\n *- *", "\n", text))
+def _kinds(path: Path) -> tuple[str, frozenset[tuple[object, ...]]]:
+    """A family, and its layers without their numbers: what shares both compiles alike."""
+    plan = plan_network(read_spec(path))
+    found = (leaf.layer for _, whole in plan.parts() for _, _, leaf in leaves(whole))
+    words = (
+        (layer.name, *(getattr(layer, w, None) for w in sorted(layer.words))) for layer in found
+    )
+    return path.parent.name, frozenset(words)
 
 
-KINDS = list({_shape_of_text(path): path for path in reversed(NETWORKS)}.values())
+KINDS = list({_kinds(path): path for path in reversed(NETWORKS)}.values())
 
 
 @pytest.mark.slow
