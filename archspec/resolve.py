@@ -106,9 +106,6 @@ def _resolve(path: Path, trail: tuple[Path, ...], copies: _Copies) -> MarkedDict
     _check_keys(tree)
     if "name" not in tree:
         tree["name"] = path.stem
-    own = tree.get("weights")
-    if isinstance(own, str) and own.endswith(YAML):
-        tree["weights"] = str(_beside(path, own, "weights", tree.marks.get("weights")))
     parent = tree.pop("extends", None)
     settings, place = tree.pop("set", None), tree.marks.get("set")
     if parent is not None:
@@ -155,13 +152,13 @@ def _parent(path: Path, parent: object, mark: Mark | None) -> Path:
             mark,
             "extends",
         )
-    return _beside(path, parent, "extends", mark)
+    return beside(path.parent, parent, "extends", mark)
 
 
-def _beside(path: Path, name: str, key: str, mark: Mark | None) -> Path:
+def beside(place: Path, name: str, key: str, mark: Mark | None) -> Path:
     """A file that a text names: in the text's own folder or below; raises SpecError."""
-    folder = path.resolve().parent
-    law = f"{key} names no file, {shown(name)} in {path.parent}; check its name"
+    folder = place.resolve()
+    law = f"{key} names no file, {shown(name)} in {place}; check its name"
     try:
         target = (folder / name).resolve()
     except (OSError, ValueError, RuntimeError):  # a name that the system refuses, a link in a loop
@@ -170,7 +167,7 @@ def _beside(path: Path, name: str, key: str, mark: Mark | None) -> Path:
         raise SpecError(f"{key} stays inside its folder, but got {shown(name)}", mark, key)
     if not _is_file(target):
         raise SpecError(law, mark, key)
-    return path.parent / name
+    return place / name
 
 
 def _merge(base: MarkedDict, over: MarkedDict) -> MarkedDict:

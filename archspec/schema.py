@@ -107,7 +107,10 @@ def _network(nodes: Schema) -> Schema:
         "each_stage": _told(stage, "Defaults of every stage."),
         "stages": _told(_or_domain({"type": "array", "items": _or_domain(stage)}), "In order."),
         "head": _told({"allOf": [nodes]}, "After the last stage."),
-        "weights": _told(fields["weights"], "Names of published tensors: a file of specs/weights."),
+        "weights": _told(
+            fields["weights"],
+            "Names of published tensors: a file of specs/weights, or a .yaml beside.",
+        ),
         "reference": _told(_record(Reference), "Published figures; shown, never used."),
     }
     return {"type": "object", "properties": properties, "additionalProperties": False}

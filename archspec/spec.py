@@ -27,6 +27,7 @@ from archspec.binding import STAGE_WORDS, WORDS, bind
 from archspec.dump import dump_yaml
 from archspec.errors import LawError, QuantityError, did_you_mean
 from archspec.layers import Defaults, Shape
+from archspec.layers.channels import MOST_SIDE
 from archspec.load import parse_yaml
 from archspec.nodes import MOST_TIMES, NodeList, dump_nodes, parse_nodes
 from archspec.quantities import parse_count
@@ -99,7 +100,6 @@ def _remembered(raw: object, read: ValidatorFunctionWrapHandler, info: Validatio
 Remembered = WrapValidator(_remembered)
 Nodes = Annotated[Any, BeforeValidator(_nodes), PlainSerializer(dump_nodes)]
 Whole = BeforeValidator(whole)
-MOST_SIDE = 16_384
 Side = Annotated[int, Field(ge=1, le=MOST_SIDE)]
 
 
@@ -265,6 +265,13 @@ class NetworkSpec(Strict):
                     _bind_at(place, turn.block, table, words)
         _bind_at(("head",), self.head, table, WORDS)
         return self
+
+    @property
+    def folder(self) -> Path:
+        """Where files that the text names stand: the folder of the text that names them."""
+        marks = getattr(self._tree, "marks", {})
+        place = marks.get("weights")
+        return Path(place.file).parent if place is not None else Path()
 
     @property
     def tree(self) -> Any:

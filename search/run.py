@@ -18,6 +18,7 @@ from archspec.errors import FitError, ScoreError, SpecError
 from archspec.fit import BOUNDED
 from archspec.plan import NetworkPlan
 from archspec.planning import plan_network
+from archspec.resolve import YAML
 from archspec.shipped import shipped_networks
 from archspec.spec import NetworkSpec, read_spec
 from search.folder import KINDS, RunFolder, RunInfo
@@ -200,7 +201,9 @@ class Search:
 def _facts(spec: NetworkSpec, plan: NetworkPlan) -> dict[str, Any]:
     """What a trial records of its network."""
     total = totals(plan)
-    text = spec.dump()
+    # a file beside the space is not beside what the search writes
+    own = spec.weights is not None and spec.weights.endswith(YAML)
+    text = (spec.model_copy(update={"weights": None}) if own else spec).dump()
     shape = plan.shape
     return {
         "spec": text,

@@ -95,12 +95,12 @@ def _umask() -> int:
 @pytest.mark.filterwarnings("ignore")
 def test_other_tensors_are_refused_by_name(value: Tensor, tmp_path: Path) -> None:
     torch.save({"bn1.weight": value}, tmp_path / "odd.pth")
-    with pytest.raises(WeightsError, match=r"bn1\.weight is no dense tensor|no checkpoint"):
+    with pytest.raises(WeightsError, match=r"bn1\.weight is no dense tensor"):
         read_checkpoint(tmp_path / "odd.pth")
 
 
 @pytest.mark.parametrize("key", ["state_dict", "model", "model_ema", "module", "model_state"])
-@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "module._orig_mod.", "backbone."])
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "module._orig_mod."])
 def test_tensors_are_found_where_training_scripts_put_them(
     published: dict[str, Tensor], key: str, prefix: str, tmp_path: Path
 ) -> None:
@@ -109,6 +109,14 @@ def test_tensors_are_found_where_training_scripts_put_them(
     options = argparse.Namespace(lr=0.1, name="run")
     torch.save({key: inside, "epoch": 3, "optimizer": {"state": {}}, "args": options}, path)
     assert read_checkpoint(path).state.keys() == published.keys()
+
+
+def test_a_network_inside_of_a_training_module_is_found(
+    spec: NetworkSpec, published: dict[str, Tensor]
+) -> None:
+    report = load_state(build(spec), spec, {f"backbone.{n}": v for n, v in published.items()})
+    assert report.fits
+    assert report.inside == "backbone"
 
 
 class Payload:
@@ -241,7 +249,7 @@ def test_every_layout_gives_back_what_it_took(name: str) -> None:
 
 
 def layout_words(spec: NetworkSpec) -> list[str]:
-    from archspec.weights.loading import layout_names
+    from archspec.weights.matching import layout_names
 
     return layout_names(spec)
 
@@ -278,9 +286,39 @@ def test_a_network_of_ones_own_has_a_layout_of_its_own(tmp_path: Path) -> None:
     assert state.keys() == {"first.weight", "first.bias", "last.weight", "last.bias"}
     assert load_state(build(spec), spec, state).fits
     assert run("check", tmp_path / "net.yaml", tmp_path / "names.yaml").exit_code == 0
+    # the text stays as it was written, wherever it is read from
+    assert parse_spec(spec.dump(), "net").weights == "names.yaml"
     (tmp_path / "inside").mkdir()
     (tmp_path / "inside" / "net.yaml").write_text("weights: ../names.yaml")
-    assert "inside its folder" in run("show", tmp_path / "inside" / "net.yaml").stderr
+    result = run("check", tmp_path / "inside" / "net.yaml")
+    assert result.exit_code == 2
+    assert "inside its folder" in result.stderr
+    (tmp_path / "names.yaml").write_text("mine: {source: x, names: {a: {to: b, view: [0.5]}}}")
+    assert run("check", tmp_path / "net.yaml").exit_code == 2
+
+
+def test_parts_of_other_widths_are_misfits() -> None:
+    edits = [("stages.*.depth", "1"), ("input.resolution", "64")]
+    spec = read_spec("cmt_ti", edits)
+    model = build(spec)
+    state = export_state(model, spec)[1]
+    state["blocks_a.0.attn.k.weight"] = torch.ones(46, 23)
+    report = load_state(model, spec, state)
+    assert len(report.misfits) == 1
+    assert "46x23" in report.misfits[0]
+
+
+def test_a_map_of_another_aspect_than_the_image_stays_as_it_is() -> None:
+    edits = [
+        ("stages.0.depth", "1"),
+        ("stem.conv.kernel", "[8, 32]"),
+        ("stem.conv.stride", "[8, 32]"),
+    ]
+    spec = read_spec("deit_tiny_patch16_224", edits)
+    model = build(spec)
+    report = load_state(model, spec, export_state(model, spec)[1])
+    assert report.fits
+    assert not report.resized
 
 
 # Another resolution ----------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from archspec.resolve import KEYS, locate, placed, resolve
 from archspec.spec import Memory, make_spec
 from archspec.template import Pick, Template
 from archspec.units import make_units, shipped_units
-from archspec.weights.layouts import read_layouts
+from archspec.weights.layouts import layouts_of, read_layouts
 
 #: different errors of one space that are told
 MOST_TOLD = 20
@@ -38,7 +38,10 @@ def check(source: str) -> tuple[str, list[ArchspecError]]:
         template = _template(tree)
         if template.has_domains:
             return _check_space(tree, template)
-        plan = plan_network(make_spec(tree))
+        spec = make_spec(tree)
+        if spec.weights is not None:
+            layouts_of(spec.weights, spec.folder)
+        plan = plan_network(spec)
     except ArchspecError as error:
         return "", [error]
     cost = totals(plan)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import groupby
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from archspec.cost import Totals, totals
@@ -142,18 +143,24 @@ def list_shipped(family: str | None) -> tuple[list[Network], list[Space]]:
     networks = []
     for path in paths.values():
         if family in (None, path.parent.name):
-            spec = read_spec(path)
-            plan = plan_network(spec)
-            reference = spec.reference or Reference()
-            name = path.parent.name
-            weights = () if spec.weights is None else layouts_of(spec.weights)
-            layouts = tuple(layout.name for layout in weights)
-            size = str(plan.shape)
-            printed = spec.tree.get("reference") or {}
-            cost = totals(plan)
-            networks.append(Network(name, spec.name, size, cost, reference, printed, layouts))
+            networks.append(_network(path))
     networks.sort(key=lambda item: (item.family, item.totals.flops))
     return networks, _spaces() if family in (None, SPACES) else []
+
+
+def _network(path: Path) -> Network:
+    spec = read_spec(path)
+    plan = plan_network(spec)
+    layouts = () if spec.weights is None else layouts_of(spec.weights, spec.folder)
+    return Network(
+        path.parent.name,
+        spec.name,
+        str(plan.shape),
+        totals(plan),
+        spec.reference or Reference(),
+        spec.tree.get("reference") or {},
+        tuple(layout.name for layout in layouts),
+    )
 
 
 def _spaces() -> list[Space]:

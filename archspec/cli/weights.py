@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -69,9 +70,9 @@ def import_(
     At another resolution (--set input.resolution=384) position embeddings and bias tables are
     resized. The layout is found by the names in the file.
     """
-    from archspec.weights.loading import OWN
+    from archspec.weights.matching import OWN
 
-    _convert(spec, file, out, layout, partial, settings, OWN)
+    _convert(spec, file, out, layout, partial, settings, OWN, resizes=True)
 
 
 @weights.command()
@@ -86,7 +87,7 @@ def export(
 
     The layout is the first of the family unless --layout names another.
     """
-    _convert(spec, file, out, None, False, settings, layout)
+    _convert(spec, file, out, None, False, settings, layout, resizes=False)
 
 
 def _convert(
@@ -97,22 +98,23 @@ def _convert(
     partial: bool,
     settings: list[str] | None,
     wanted: str | None,
+    resizes: bool,
 ) -> None:
     """From a file's layout to the wanted one; None is the family's first."""
     from archspec.weights.checkpoints import write_checkpoint
-    from archspec.weights.loading import OWN, export_state, with_weights
+    from archspec.weights.loading import export_state, with_weights
 
     network = _read(spec, settings)
-    end = "" if wanted == OWN else "_exported"
+    end = "" if resizes else "_exported"
     path = out or Path(f"{network.name}{end}.safetensors")
     _check_out(path, file)
     model, report = with_weights(network, file, layout, partial)
-    _tell(report, partial)
-    if report.resized and wanted != OWN:
+    if report.resized and not resizes:
         raise WeightsError(
             f"{file} is of another resolution, and what is written back is not resized; give the "
             "file's with --set input.resolution=N"
         )
+    _tell(report, partial)
     layout, state = export_state(model, network, wanted)
     write_checkpoint(path, state, _told(network, layout))
     print(f"wrote {path}: {len(state)} tensors in layout {layout}")
@@ -126,7 +128,8 @@ def merge(spec: Spec, file: File, out: Out = None, settings: Settings = None) ->
     """
     from archspec.modules.merging import merged_state
     from archspec.weights.checkpoints import write_checkpoint
-    from archspec.weights.loading import OWN, with_weights
+    from archspec.weights.loading import with_weights
+    from archspec.weights.matching import OWN
 
     network = _read(spec, settings)
     path = out or Path(f"{network.name}_merged.safetensors")
@@ -159,13 +162,13 @@ def show(
     from archspec.weights.loading import rows_of
 
     network = _read(spec, settings)
-    state = None if file is None else read_checkpoint(file).state
-    used, rows = rows_of(build(network), network, state, layout)
+    checkpoint = None if file is None else read_checkpoint(file)
+    used, rows = rows_of(build(network), network, checkpoint, layout)
     if as_json:
         print_json([row._asdict() for row in rows])
         return
     titles = [Column("ours"), Column("shape", number=True), Column(used)]
-    titles += [] if state is None else [Column("there", number=True), Column("state")]
+    titles += [] if checkpoint is None else [Column("there", number=True), Column("state")]
     print_table(Table(titles, [[cell or "" for cell in row[: len(titles)]] for row in rows]))
 
 
@@ -180,7 +183,7 @@ def _check_out(path: Path, file: str) -> None:
     from archspec.weights.checkpoints import check_ending
 
     check_ending(path)
-    if path.resolve() == Path(file).resolve():
+    if os.path.realpath(path) == os.path.realpath(file):
         raise WeightsError(f"{path} is the file that is read; name another with -o")
 
 

@@ -213,7 +213,7 @@ def linear_attention(q_BLMD: Tensor, k_BLMD: Tensor, v_BLMD: Tensor) -> Tensor:
     """relu(q) (relu(k)^T v) / (relu(q) relu(k)^T 1), at least an eps below the line."""
     ones = torch.ones_like(v_BLMD[..., :1])
     both = F.relu(q_BLMD) @ (F.relu(k_BLMD).transpose(-2, -1) @ torch.cat([v_BLMD, ones], -1))
-    return both[..., :-1] / both[..., -1:].clamp(min=torch.finfo(both.dtype).tiny)
+    return both[..., :-1] / both[..., -1:].clamp(min=max(1e-15, torch.finfo(both.dtype).tiny))
 
 
 def channel_attention(q: Tensor, k: Tensor, v: Tensor, temperature_L11: Tensor) -> Tensor:

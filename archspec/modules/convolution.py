@@ -39,13 +39,14 @@ class SameConv2d(nn.Conv2d):
 
 def convolution(layer: Conv | DwConv, shape: Shape, out: Shape) -> nn.Conv2d:
     """Convolution of (N, C, H, W); depthwise has as many groups as channels."""
-    pads = layer.pads
-    if layer.same:
+    convolve, pads = nn.Conv2d, layer.pads
+    if layer.same and layer.stride == (1, 1) and all(kernel % 2 for kernel in layer.kernel):
         # around stride 1 and an odd kernel SAME is symmetric, whatever the size
-        symmetric = layer.stride == (1, 1) and layer.kernel[0] % 2 == layer.kernel[1] % 2 == 1
-        reach = [layer.dilation * (kernel - 1) // 2 for kernel in layer.kernel]
-        pads = (reach[0], reach[1]) if symmetric else (0, 0)
-    return (nn.Conv2d if not layer.same or symmetric else SameConv2d)(
+        high, wide = (layer.dilation * (kernel - 1) // 2 for kernel in layer.kernel)
+        pads = (high, wide)
+    elif layer.same:
+        convolve, pads = SameConv2d, (0, 0)
+    return convolve(
         shape.channels,
         out.channels,
         layer.kernel,

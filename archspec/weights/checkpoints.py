@@ -8,6 +8,7 @@ import pickle
 import re
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,8 +25,6 @@ State = dict[str, Tensor]
 
 #: where training scripts put the tensors; averaged ones first, as they are what was evaluated
 _NESTED = ("state_dict_ema", "model_ema", "state_dict", "model", "model_state", "module")
-#: under which networks stand inside of training modules and detectors
-_AROUND = ("model", "backbone", "encoder", "net", "network")
 ENDINGS = (".safetensors", ".pth", ".pt")
 #: what wrappers put before every name
 _PREFIX = re.compile(r"^(module\.|_orig_mod\.)+")
@@ -56,11 +55,13 @@ def read_checkpoint(source: str | Path) -> Checkpoint:
             raise WeightsError(f"{path} is a folder; give a file, or timm:NAME")
         with path.open("rb") as file:
             head = file.read(2)
-        # a zip archive, or the pickle protocol of older versions
-        if head == b"PK" or head.startswith(b"\x80"):
-            return _tensors(_read_torch(path), path)
-        if path.suffix == ".safetensors":
+        # a zip archive, or the pickle protocol of older versions; a safetensors file begins with a
+        # length, which may look like that
+        torch_file = head == b"PK" or head.startswith(b"\x80")
+        if path.suffix == ".safetensors" and not (torch_file and not _is_safetensors(path)):
             return _tensors(load_file(path), path)._replace(aspect=_aspect(path))
+        if torch_file:
+            return _tensors(_read_torch(path), path)
         raise WeightsError(f"{path} is no checkpoint: neither safetensors nor a torch file")
     except FileNotFoundError:
         raise WeightsError(f"{path}: there is no such file; give a file, or timm:NAME") from None
@@ -75,6 +76,14 @@ def read_checkpoint(source: str | Path) -> Checkpoint:
         raise
     except Exception as error:  # a damaged file may fail anywhere in its reader
         raise WeightsError(f"{shown(str(path))} is no checkpoint: {_first_line(error)}") from None
+
+
+def _is_safetensors(path: Path) -> bool:
+    try:
+        with safe_open(path, "pt"):
+            return True
+    except SafetensorError:
+        return False
 
 
 def _read_torch(path: Path) -> object:
@@ -105,15 +114,12 @@ def _tensors(raw: object, path: Path) -> Checkpoint:
         if isinstance(found, Mapping) and any(isinstance(item, Tensor) for item in found.values()):
             raw, inside = found, key
             break
-    named = raw.items() if isinstance(raw, Mapping) else ()
+    named = list(raw.items()) if isinstance(raw, Mapping) else []
     state = {_PREFIX.sub("", str(name)): item for name, item in named if isinstance(item, Tensor)}
     if not state:
         raise WeightsError(f"{path} holds no tensors by name")
-    # a network that stood inside of another one: every name begins with its place there
-    (around, *others) = {name.partition(".")[0] for name in state}
-    if not others and around in _AROUND:
-        state = {name.partition(".")[2]: item for name, item in state.items()}
-        inside = ".".join(filter(None, (inside, around)))
+    if len(state) < sum(isinstance(item, Tensor) for _, item in named):
+        raise WeightsError(f"{path} holds a name both behind `module.` and without it")
     for name, tensor in state.items():
         dense = tensor.layout == torch.strided and not (tensor.is_quantized or tensor.is_meta)
         if not dense or tensor.is_complex():
@@ -147,7 +153,8 @@ def write_checkpoint(path: Path, state: State, told: Mapping[str, str]) -> None:
         half.chmod(0o666 & ~umask)
         os.replace(half, path)
     except (OSError, RuntimeError, SafetensorError) as error:
-        half.unlink(missing_ok=True)
+        with suppress(OSError):  # a name that the system refuses
+            half.unlink(missing_ok=True)
         raise WeightsError(f"{path} cannot be written: {_first_line(error)}") from None
 
 

@@ -8,13 +8,23 @@ from torch import Tensor
 from archspec.errors import WeightsError
 from archspec.weights.naming import Pair
 
+#: what torch says of shapes that do not go together
+_UNFIT = (RuntimeError, ValueError, IndexError, TypeError, ZeroDivisionError)
+
 
 def to_ours(pair: Pair, parts: list[Tensor], own: Tensor) -> Tensor:
     """Their tensors as one of ours, with our axes wherever the numbers are the same.
 
     What is of another size keeps its own, so that it can be resized or told.
     """
-    value = torch.cat(parts) if len(parts) > 1 else parts[0]
+    try:
+        return _ours(pair, parts, own)
+    except _UNFIT:
+        return parts[0].flatten()  # of no shape that the layout is written for
+
+
+def _ours(pair: Pair, parts: list[Tensor], own: Tensor) -> Tensor:
+    value = torch.cat(parts) if len(parts) > 1 and own.dim() else parts[0]
     form = pair.form
     if form.flip:
         value = value.flip(*range(1, value.dim()))
@@ -46,7 +56,7 @@ def to_theirs(pair: Pair, own: Tensor) -> dict[str, Tensor]:
             whole = {name: _viewed(part, form.view) for name, part in whole.items()}
         if form.flip:
             whole = {name: part.flip(*range(1, part.dim())) for name, part in whole.items()}
-    except (RuntimeError, ValueError):
+    except _UNFIT:
         raise WeightsError(
             f"{pair.ours} of shape {'x'.join(map(str, own.shape))} has no place in the layout, "
             "which is written for another shape; --layout archspec keeps our own"
@@ -70,6 +80,10 @@ def _reordered(value: Tensor, rows: list[int], order: tuple[int, ...] | list[int
 
 
 def _parted(pair: Pair, own: Tensor) -> dict[str, Tensor]:
+    if own.dim() == 0:
+        return dict.fromkeys(pair.names, own)
+    if len(own) % len(pair.theirs):
+        raise ValueError("parts are equal")
     whole: dict[str, Tensor] = {}
     for name, part in zip(pair.theirs, own.chunk(len(pair.theirs)), strict=True):
         whole[name] = torch.cat([whole[name], part]) if name in whole else part

@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError, model_validator
 from archspec.errors import LawError, SpecError, WeightsError, did_you_mean
 from archspec.expressions import Expression, parse
 from archspec.load import read_yaml
-from archspec.resolve import YAML, placed
+from archspec.resolve import YAML, beside, placed
 from archspec.shipped import shipped_weights
 from archspec.strict import Strict, law_of, shown
 
@@ -122,7 +122,8 @@ def _filled(parts: tuple[_Part, ...], scope: Mapping[str, int]) -> str:
         if isinstance(part, str):
             return part
         number, letter = int(part[0].evaluate(scope)), part[1]
-        return chr(ord("a") + number) if letter else str(number)
+        # beyond z there is no letter: a name that no checkpoint has
+        return chr(ord("a") + number) if letter and 0 <= number < 26 else str(number)
 
     return "".join(map(text, parts))
 
@@ -160,6 +161,9 @@ def _form(value: Mapping[str, Any]) -> Form:
         raise law_of(error) from None
     if not given or not given.keys() <= set(Form._fields):
         raise LawError(f"what is laid out otherwise has {', '.join(Form._fields)}, or some of them")
+    rows = [row for row in form.rows or () if row != "head_dim"]
+    if any(row == 0 or int(row) < -1 for row in rows) or rows.count(-1) > 1:
+        raise LawError("rows are numbers from 1, head_dim, and one -1 for what follows")
     if sorted(form.order or ()) != list(range(len(form.rows or ()))):
         raise LawError("rows and order go together, such as rows: [-1, 3, 32], order: [1, 0, 2]")
     return form
@@ -206,14 +210,18 @@ def _parts(text: str, legal: set[str]) -> Iterator[_Part]:
         yield expression, bool(letter)
 
 
-@cache
-def layouts_of(family: str) -> tuple[Layout, ...]:
-    """The layouts of a family, or of a file of one's own, the usual one first.
+def layouts_of(family: str, folder: Path | None = None) -> tuple[Layout, ...]:
+    """The layouts of a family, or of a file in a spec's folder, the usual one first.
 
     Raises SpecError with the place.
     """
     if family.endswith(YAML):
-        return read_layouts(Path(family))
+        return read_layouts(beside(folder or Path(), family, "weights", None))
+    return _shipped(family)
+
+
+@cache
+def _shipped(family: str) -> tuple[Layout, ...]:
     files = shipped_weights()
     if family not in files:
         raise WeightsError(
@@ -228,6 +236,8 @@ def read_layouts(path: Path) -> tuple[Layout, ...]:
     layouts = []
     for name, text in tree.items():
         try:
+            if name == "archspec":
+                raise LawError("the layout archspec is our own; choose another name")
             layouts.append(Layout(path.stem, str(name), _Text.model_validate(text)))
         except ValidationError as error:
             raise placed(law_of(error).under(name), tree) from None
