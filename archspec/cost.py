@@ -10,7 +10,7 @@ from math import ceil
 from typing import Any, NamedTuple
 
 from archspec.layers.attention import Attention
-from archspec.layers.layer import Inner
+from archspec.layers.layer import NO_INNER
 from archspec.plan import (
     JoinPlan,
     LayerPlan,
@@ -77,13 +77,10 @@ def totals(plan: Plan | StagePlan | NetworkPlan) -> Totals:
     return known
 
 
-_NO_INNER: Inner = {}
-
-
 def alone(plan: LayerPlan) -> Totals:
     """What a layer costs without the nodes that stand inside it."""
     shape, out = plan.shape, plan.out
-    inner = {knob: nodes.out for knob, nodes in plan.inner} if plan.inner else _NO_INNER
+    inner = {knob: nodes.out for knob, nodes in plan.inner} if plan.inner else NO_INNER
     params, flops, activations, other, depth, shared = plan.layer.cost(shape, out, inner)
     moved = shape.elements + out.elements + params
     reach, stride = plan.layer.reach(shape)

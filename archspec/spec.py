@@ -27,7 +27,7 @@ from archspec.binding import STAGE_WORDS, WORDS, bind
 from archspec.dump import dump_yaml
 from archspec.errors import LawError, QuantityError, did_you_mean
 from archspec.layers import Defaults, Shape
-from archspec.layers.channels import MOST_SIDE
+from archspec.layers.shape import MOST_SIDE
 from archspec.load import parse_yaml
 from archspec.nodes import MOST_TIMES, NodeList, dump_nodes, parse_nodes
 from archspec.quantities import parse_count

@@ -7,11 +7,8 @@ from typing import Annotated, ClassVar, Literal, NamedTuple
 from pydantic import Field
 
 from archspec.errors import LawError
-from archspec.layers.layer import Cost, Inner, KernelPair, Layer, Width
+from archspec.layers.layer import NO_INNER, Cost, Inner, KernelPair, Layer, Width
 from archspec.layers.shape import Shape
-
-#: a layer without nodes of its own
-NONE: Inner = {}
 
 
 class Windows(NamedTuple):
@@ -107,7 +104,7 @@ class Attention(Layer):
         divisors = [n for n in range(1, min(width, int(2 * wish) + 2) + 1) if width % n == 0]
         return min(divisors, key=lambda heads: (abs(heads - wish), heads))
 
-    def heads_at(self, shape: Shape, inner: Inner = NONE) -> Heads:
+    def heads_at(self, shape: Shape, inner: Inner = NO_INNER) -> Heads:
         """Number and widths of the heads at a place."""
         width = self.width or shape.channels
         if self.width is None and not self.qkv:
@@ -130,7 +127,7 @@ class Attention(Layer):
         )
 
     def out(self, shape: Shape) -> Shape:
-        return self.out_with(shape, NONE)
+        return self.out_with(shape, NO_INNER)
 
     def out_with(self, shape: Shape, inner: Inner) -> Shape:
         heads = self.heads_at(shape, inner)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from archspec.errors import LawError
 from archspec.layers.layer import Cost, Inner, Kernel, Layer, Width, refuse_extras
-from archspec.layers.shape import Shape
+from archspec.layers.shape import MOST_SIDE, Shape
 
 
 class LayerScale(Layer):
@@ -90,10 +90,6 @@ class Softmax(Layer):
                 f"parts must divide the width, but got (parts={self.parts}, width={shape.channels})"
             )
         return shape
-
-
-#: no input is larger either
-MOST_SIDE = 16_384
 
 
 class Upsample(Layer):

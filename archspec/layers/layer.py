@@ -35,6 +35,7 @@ PaddingPair = Annotated[
 
 #: shapes at which a layer's own nodes end, by the knob that holds them
 Inner = Mapping[str, Shape]
+NO_INNER: Inner = {}
 
 
 class Cost(NamedTuple):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+#: rows and columns of the largest map, the input's included
+MOST_SIDE = 16_384
+
 
 class Shape(NamedTuple):
     """What flows between layers, for one image: a map, and extra tokens beside it.

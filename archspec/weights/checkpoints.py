@@ -58,7 +58,7 @@ def read_checkpoint(source: str | Path) -> Checkpoint:
         # a zip archive, or the pickle protocol of older versions; a safetensors file begins with a
         # length, which may look like that
         torch_file = head == b"PK" or head.startswith(b"\x80")
-        if path.suffix == ".safetensors" and not (torch_file and not _is_safetensors(path)):
+        if path.suffix == ".safetensors" and (not torch_file or _is_safetensors(path)):
             return _tensors(load_file(path), path)._replace(aspect=_aspect(path))
         if torch_file:
             return _tensors(_read_torch(path), path)

@@ -49,9 +49,9 @@ def pair_names(model: Network, layout: Layout) -> list[Pair]:
             "block": before[int(match[1])] + int(match[2]) if match else 0,
         }
         found = layout.find(ours, counters)
-        pairs.append(Pair(ours, *(found or ((), Form()))))
-        pairs[-1] = _sized(pairs[-1], modules)
-        for name in pairs[-1].names:
+        pair = _sized(Pair(ours, *(found or ((), Form()))), modules)
+        pairs.append(pair)
+        for name in pair.names:
             if name in owners:
                 raise WeightsError(
                     f"layout {layout.family}/{layout.name} calls both {owners[name]} and {ours} "
