@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from archspec.errors import LawError, Mark, did_you_mean
@@ -47,11 +47,14 @@ def item_name(item: object) -> str | None:
     return None
 
 
-def find(tree: Any, path: KeyPath) -> list[KeyPath]:
+def find(tree: Any, path: KeyPath, unwritten: Sequence[str] = ()) -> list[KeyPath]:
     """Key paths that match, in order; the last part may be a key that is not there yet.
 
-    Raises LawError naming the part that leads nowhere.
+    unwritten: mappings at the top that are there without being written. Raises LawError naming the part that leads nowhere.
     """
+    start = path[0] if path else None
+    if start in unwritten and start not in tree and len(path) == 2:
+        return [path]
     matches = list(_find(tree, tree, path, ()))
     if not matches:
         raise LawError(f"the path {show(path)} matches nothing")
@@ -87,9 +90,6 @@ def _find(root: Any, tree: Any, path: KeyPath, done: KeyPath) -> Iterator[KeyPat
                 yield from _find(root, root["each_stage"][key], rest, (*done, key))
             elif not rest and isinstance(key, str) and key.isidentifier():
                 yield (*done, key)
-            elif not done and key in ("input", "defaults") and len(rest) == 1:
-                # these are there without being written
-                yield (key, *rest)
             else:
                 raise LawError(f"{show(done)} has no {key!r}: {did_you_mean(key, list(tree))}")
     elif not rest and isinstance(part, str) and part.isidentifier():

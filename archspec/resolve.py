@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,7 +11,7 @@ from archspec.errors import LawError, Mark, SpecError, did_you_mean
 from archspec.load import MAX_NODES, parse_yaml, read_yaml
 from archspec.marks import MarkedDict, MarkedList, copy_tree, count_values, find_mark, key_mark
 from archspec.paths import KeyPath, assign, find, parse_path, pretty, show
-from archspec.shipped import find_shipped, shipped_networks, shipped_spaces
+from archspec.shipped import find_shipped, shipped_specs
 from archspec.strict import is_domain, shown
 
 #: every key of a text, in the order in which it is written
@@ -35,22 +36,47 @@ KEYS = (
 FORMAT: Literal[1] = 1
 #: how the name of a file ends, where a shipped name may stand, too
 YAML = (".yaml", ".yml")
-_MERGED = ("input", "defaults", "units")
-_OWN = ("format", "name", "doc", "reference")
 _NODE_LISTS = ("stem", "head", "down", "block", "blocks", "shortcut", "do", "body")
 MOST_EXTENDS = 32
 
 
-def locate(source: str) -> Path:
-    """The file of a SPEC as given on the command line: a path, or a shipped name."""
+@dataclass(frozen=True)
+class Kind:
+    """A kind of text: networks and spaces, recipes, or studies.
+
+    keys: all that may stand at its top. merged: keys whose mappings merge with a parent's.
+    own: keys that are not inherited. known: shipped texts by name; find: one by a name that may
+    be shortened.
+    """
+
+    noun: str
+    keys: tuple[str, ...]
+    merged: tuple[str, ...]
+    own: tuple[str, ...]
+    known: Callable[[], Mapping[str, Path]]
+    find: Callable[[str], Path | None]
+
+
+NETWORK = Kind(
+    "spec",
+    KEYS,
+    merged=("input", "defaults", "units"),
+    own=("format", "name", "doc", "reference"),
+    known=shipped_specs,
+    find=find_shipped,
+)
+
+
+def locate(source: str, kind: Kind = NETWORK) -> Path:
+    """The file of a text as given on the command line: a path, or a shipped name."""
     path = Path(source)
     if path.suffix in YAML or "/" in source or _is_file(path):
         return path
-    found = find_shipped(source)
+    found = kind.find(source)
     if found is None:
-        known = [*shipped_networks(), *shipped_spaces()]
         raise SpecError(
-            f"no file and no shipped spec is called {shown(source)}: {did_you_mean(source, known)}"
+            f"no file and no shipped {kind.noun} is called {shown(source)}: "
+            f"{did_you_mean(source, kind.known())}"
         )
     return found
 
@@ -82,48 +108,61 @@ class _Copies:
         return copy_tree(tree)
 
 
-def resolve(path: Path, edits: Sequence[tuple[str, str]] = ()) -> MarkedDict:
+def resolve(
+    path: Path, edits: Sequence[tuple[str, str]] = (), kind: Kind = NETWORK
+) -> MarkedDict:
     """The tree of a file with its parents merged and each_stage dealt out.
 
     edits: (path, YAML value) pairs, applied last, as `--set path=value` gives them.
     """
     copies = _Copies()
-    tree = _resolve(path, (), copies)
+    tree = _resolve(path, (), copies, kind)
+    edit(tree, edits, kind, copies)
+    return deal(tree, copies) if kind is NETWORK else tree
+
+
+def edit(
+    tree: MarkedDict,
+    edits: Sequence[tuple[str, str]],
+    kind: Kind,
+    copies: _Copies | None = None,
+) -> None:
+    """Apply (path, YAML value) pairs to a tree in place; raises SpecError."""
+    copies = copies or _Copies()
     for where, text in edits:
         shown_as = f"--set {where if len(where) <= 100 else where[:97] + '...'}"
         if len(f"{text}.".splitlines()) > 1:
             raise SpecError(f"{shown_as}: a value is one line of YAML, but got {shown(text)}")
         value = parse_yaml(f"value: {text}", shown_as)["value"]
         try:
-            _set(tree, where, value, Mark(shown_as, 1, 1), copies)
+            _set(tree, where, value, Mark(shown_as, 1, 1), copies, kind)
         except LawError as error:
             raise SpecError(f"{shown_as}: {error.problem}") from None
-    return deal(tree, copies)
 
 
-def _resolve(path: Path, trail: tuple[Path, ...], copies: _Copies) -> MarkedDict:
+def _resolve(path: Path, trail: tuple[Path, ...], copies: _Copies, kind: Kind) -> MarkedDict:
     tree = read_yaml(path)
-    _check_keys(tree)
+    _check_keys(tree, kind)
     if "name" not in tree:
         tree["name"] = path.stem
     parent = tree.pop("extends", None)
     settings, place = tree.pop("set", None), tree.marks.get("set")
     if parent is not None:
         mark = tree.marks.get("extends")
-        base_path = _parent(path, parent, mark)
+        base_path = _parent(path, parent, mark, kind)
         real = path.resolve()
         if base_path.resolve() in (*trail, real):
             names = " -> ".join(item.name for item in (*trail, real, base_path))
             raise SpecError(f"extends goes in a circle: {names}", mark, "extends")
         if len(trail) >= MOST_EXTENDS:
             raise SpecError(f"extends may go {MOST_EXTENDS} texts deep at most", mark, "extends")
-        tree = _merge(_resolve(base_path, (*trail, real), copies), tree)
+        tree = _merge(_resolve(base_path, (*trail, real), copies, kind), tree, kind)
     if settings is not None:
-        _apply(tree, settings, place, copies)
+        apply_settings(tree, settings, place, kind, copies)
     return tree
 
 
-def _check_keys(tree: MarkedDict) -> None:
+def _check_keys(tree: MarkedDict, kind: Kind) -> None:
     version = tree.get("format", FORMAT)
     if version != FORMAT or isinstance(version, bool):
         newer = isinstance(version, int) and version > FORMAT
@@ -131,24 +170,22 @@ def _check_keys(tree: MarkedDict) -> None:
         why = why if newer else f"is not a format; write {FORMAT}"
         raise SpecError(f"format {shown(version)} {why}", find_mark(tree, ("format",)), "format")
     for key in tree:
-        if key not in KEYS:
-            raise SpecError(
-                f"unknown key {shown(key)}: {did_you_mean(key, KEYS)}", tree.key_marks.get(key), key
-            )
+        if key not in kind.keys:
+            problem = f"unknown key {shown(key)}: {did_you_mean(key, kind.keys)}"
+            raise SpecError(problem, tree.key_marks.get(key), key)
 
 
-def _parent(path: Path, parent: object, mark: Mark | None) -> Path:
+def _parent(path: Path, parent: object, mark: Mark | None, kind: Kind) -> Path:
     if not isinstance(parent, str) or not parent:
         law = f"extends is a shipped name or a path, but got {shown(parent)}"
         raise SpecError(law, mark, "extends")
     if not parent.endswith(YAML):
-        found = find_shipped(parent)
+        found = kind.find(parent)
         if found is not None:
             return found
-        known = [*shipped_networks(), *shipped_spaces()]
+        near = did_you_mean(parent, kind.known())
         raise SpecError(
-            f"extends names no shipped spec, {shown(parent)}: {did_you_mean(parent, known)}; "
-            "a path ends in .yaml",
+            f"extends names no shipped {kind.noun}, {shown(parent)}: {near}; a path ends in .yaml",
             mark,
             "extends",
         )
@@ -170,13 +207,13 @@ def beside(place: Path, name: str, key: str, mark: Mark | None) -> Path:
     return place / name
 
 
-def _merge(base: MarkedDict, over: MarkedDict) -> MarkedDict:
-    """Keys replace; input, defaults and units merge; a name and a reference are not inherited."""
-    for key in _OWN:
+def _merge(base: MarkedDict, over: MarkedDict, kind: Kind) -> MarkedDict:
+    """Keys replace; those that the kind names merge, or are not inherited."""
+    for key in kind.own:
         base.pop(key, None)
     for key, value in over.items():
         below = base.get(key)
-        if key in _MERGED and isinstance(below, MarkedDict) and isinstance(value, MarkedDict):
+        if key in kind.merged and isinstance(below, MarkedDict) and isinstance(value, MarkedDict):
             for inner, item in value.items():
                 below[inner] = item
                 below.marks[inner] = value.marks[inner]
@@ -188,19 +225,29 @@ def _merge(base: MarkedDict, over: MarkedDict) -> MarkedDict:
     return base
 
 
-def _apply(tree: MarkedDict, settings: object, place: Mark | None, copies: _Copies) -> None:
+def apply_settings(
+    tree: MarkedDict,
+    settings: object,
+    place: Mark | None,
+    kind: Kind,
+    copies: _Copies | None = None,
+) -> None:
+    """Apply a `set`, a mapping of path: value, to a tree in place; raises SpecError."""
+    copies = copies or _Copies()
     if not isinstance(settings, MarkedDict):
         raise SpecError(f"set is a mapping of path: value, but got {shown(settings)}", place, "set")
     for where, value in settings.items():
         try:
-            _set(tree, str(where), value, settings.marks.get(where), copies)
+            _set(tree, str(where), value, settings.marks.get(where), copies, kind)
         except LawError as error:
             raise SpecError(error.problem, settings.key_marks.get(where), f"set.{where}") from None
 
 
-def _set(tree: MarkedDict, where: str, value: Any, mark: Mark | None, copies: _Copies) -> None:
+def _set(
+    tree: MarkedDict, where: str, value: Any, mark: Mark | None, copies: _Copies, kind: Kind
+) -> None:
     path = parse_path(where)
-    matches = find(tree, path)
+    matches = find(tree, path, kind.merged)
     if "*" in path and path[-1] not in _NODE_LISTS and _deals(value):
         if len(value) != len(matches):
             raise LawError(
@@ -272,4 +319,4 @@ def _as_written(tree: Any, path: KeyPath) -> KeyPath:
     return path
 
 
-__all__ = ["KEYS", "deal", "locate", "placed", "resolve"]
+__all__ = ["KEYS", "Kind", "apply_settings", "deal", "locate", "placed", "resolve"]

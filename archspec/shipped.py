@@ -41,6 +41,24 @@ def shipped_spaces() -> dict[str, Path]:
 
 
 @cache
+def shipped_specs() -> dict[str, Path]:
+    """Shipped networks and spaces by name."""
+    return {**shipped_networks(), **shipped_spaces()}
+
+
+@cache
+def shipped_recipes() -> dict[str, Path]:
+    """Shipped training recipes by name."""
+    return {path.stem: path for path in shipped_files("recipes")}
+
+
+@cache
+def shipped_studies() -> dict[str, Path]:
+    """Shipped studies by name."""
+    return {path.stem: path for path in shipped_files("studies")}
+
+
+@cache
 def shipped_weights() -> dict[str, Path]:
     """Files of layouts of published weights by family."""
     return {path.stem: path for path in shipped_files("weights")}
@@ -51,7 +69,7 @@ def find_shipped(name: str) -> Path | None:
 
     Of several that begin so, the one at 224 pixels is meant.
     """
-    known = {**shipped_networks(), **shipped_spaces()}
+    known = shipped_specs()
     if name in known:
         return known[name]
     longer = [stem for stem in known if stem.startswith(name + "_patch")]

@@ -1,0 +1,265 @@
+"""The recipe: how a network is trained, as written, checked.
+
+A Recipe is frozen. `read_recipe` makes one from a file or shipped name; `archspec.train.scaling`
+takes it to another data set or number of epochs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from archspec.dump import dump_yaml
+from archspec.errors import LawError, SpecError
+from archspec.load import parse_yaml
+from archspec.marks import MarkedDict
+from archspec.resolve import FORMAT, Kind, apply_settings, edit, locate, placed, resolve
+from archspec.shipped import shipped_recipes
+from archspec.spec import Side
+from archspec.strict import Strict, law_of, shown
+
+#: pictures in ImageNet-1K's training set, for which most recipes were written
+IMAGENET = 1_281_167
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Rate = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Whole = Annotated[int, Field(strict=True, ge=1, le=10_000_000)]
+#: parameters that weight decay may spare, by what they are
+Spared = Literal["norm", "bias", "scale", "position", "table", "token"]
+
+
+class Optimizer(Strict):
+    """Who takes the steps, and how large they are.
+
+    lr: the peak, at the recipe's batch. rule: how lr follows another batch: in proportion (Goyal
+    et al., arXiv 1706.02677) or by its square root. spare: what is not decayed: norms' weights,
+    biases, layer scales, position embeddings, tables of position biases, extra tokens.
+    layer_decay: lr of a block is that of the next one times this (Bao et al., arXiv 2106.08254,
+    appendix); layer_every: so many blocks share one. clip: largest norm of the gradient.
+    """
+
+    name: Literal["sgd", "adamw", "lamb"]
+    lr: Positive
+    rule: Literal["linear", "sqrt"] = "linear"
+    weight_decay: NotNegative = 0.0
+    spare: tuple[Spared, ...] = ("norm", "bias", "scale", "position", "token")
+    momentum: Rate | None = None
+    nesterov: bool | None = None
+    betas: tuple[Rate, Rate] | None = None
+    eps: Positive | None = None
+    clip: Positive | None = None
+    layer_decay: Annotated[float, Field(gt=0, le=1)] | None = None
+    layer_every: Whole = 1
+
+    @model_validator(mode="after")
+    def _own_knobs(self) -> Optimizer:
+        foreign = ("betas", "eps") if self.name == "sgd" else ("momentum", "nesterov")
+        for knob in foreign:
+            if getattr(self, knob) is not None:
+                legal = "momentum, nesterov" if self.name == "sgd" else "betas, eps"
+                raise LawError(f"{self.name} has no {knob}; it has {legal}", (knob,), True)
+        if len(set(self.spare)) < len(self.spare):
+            raise LawError(f"a kind is spared twice, {shown(self.spare)}", ("spare",))
+        return self
+
+
+class Schedule(Strict):
+    """How lr moves over the training, step by step.
+
+    warmup: epochs of a linear rise from warmup_lr. cosine: from there down to end_lr, then
+    cooldown epochs at end_lr, which come on top of the recipe's epochs (timm's `cooldown_epochs`).
+    step: times factor at each of `at`, shares of all epochs.
+    """
+
+    kind: Literal["cosine", "step", "constant"] = "cosine"
+    warmup: NotNegative = 0.0
+    warmup_lr: NotNegative = 0.0
+    end_lr: NotNegative | None = None
+    cooldown: NotNegative = 0.0
+    at: tuple[Annotated[float, Field(gt=0, lt=1)], ...] | None = None
+    factor: Annotated[float, Field(gt=0, lt=1)] | None = None
+
+    @model_validator(mode="after")
+    def _own_knobs(self) -> Schedule:
+        foreign = {"cosine": ("at", "factor"), "step": ("end_lr",)}.get(
+            self.kind, ("at", "factor", "end_lr")
+        )
+        for knob in foreign:
+            if getattr(self, knob) is not None:
+                raise LawError(f"a {self.kind} schedule has no {knob}; remove it", (knob,), True)
+        if self.kind == "step" and not self.at:
+            raise LawError("a step schedule needs `at`, shares of all epochs such as [0.5, 0.75]")
+        if self.at is not None and list(self.at) != sorted(set(self.at)):
+            raise LawError(f"shares rise, but got {shown(self.at)}", ("at",))
+        return self
+
+
+class RandAugment(Strict):
+    """`layers` random operations an image (Cubuk et al., arXiv 1909.13719).
+
+    magnitude: of 10, as timm writes it; deviation: of the magnitude, drawn normally.
+    """
+
+    layers: Annotated[int, Field(strict=True, ge=1, le=10)] = 2
+    magnitude: Annotated[float, Field(gt=0, le=30)] = 9.0
+    deviation: NotNegative = 0.0
+
+
+class Crop(Strict):
+    """What of an image is seen in training: a random part that is resized (Szegedy et al., arXiv
+    1409.4842, section 6), or all of it, moved by up to `padding` of its side."""
+
+    scale: tuple[Annotated[float, Field(gt=0, le=1)], Annotated[float, Field(gt=0, le=1)]] | None = None
+    ratio: tuple[Positive, Positive] = (3 / 4, 4 / 3)
+    padding: Share | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Crop:
+        if (self.scale is None) == (self.padding is None):
+            got = "neither" if self.scale is None else "both"
+            raise LawError(f"a crop has either scale or padding, but got {got}")
+        for knob in ("scale", "ratio"):
+            ends = getattr(self, knob)
+            if ends is not None and ends[0] > ends[1]:
+                raise LawError(f"low <= high must hold, but got {shown(ends)}", (knob,))
+        return self
+
+
+class Augment(Strict):
+    """What is done to images in training.
+
+    flip: how likely an image is mirrored. color_jitter: strength of brightness, contrast and
+    saturation; left out beside rand_augment, as timm does, whatever a recipe says. erasing: how
+    likely a box is filled with noise (Zhong et al., arXiv 1708.04896). mixup, cutmix: alpha of
+    the Beta distribution that shares are drawn from (arXiv 1710.09412, 1905.04899); mixed: how
+    likely a batch is mixed, switch: how often by cutmix where both are given. repeats: how often
+    an image comes in a batch, each time augmented anew (Hoffer et al., arXiv 1901.09335).
+    """
+
+    crop: Crop | None = None
+    flip: Share = 0.5
+    color_jitter: Positive | None = None
+    rand_augment: RandAugment | None = None
+    erasing: Share | None = None
+    mixup: Positive | None = None
+    cutmix: Positive | None = None
+    mixed: Share = 1.0
+    switch: Share = 0.5
+    repeats: Annotated[int, Field(strict=True, ge=1, le=16)] = 1
+
+
+class Resolution(Strict):
+    """Pixels in training and in tests; null is the network's own.
+
+    crop: the share of the resized image that a test sees, from its centre. Images that are no
+    larger than the resolution are seen whole.
+    """
+
+    train: Side | None = None
+    test: Side | None = None
+    crop: Annotated[float, Field(gt=0, le=1)] = 0.875
+
+
+class Recipe(Strict):
+    """How a network is trained.
+
+    images: size of the training set that it was written for. drop_path: the rate; the spec says
+    where. ema: decay a step of the averaged weights, batch norms' statistics included. networks:
+    edits for networks whose name matches, as a mapping of path: value.
+    """
+
+    format: Literal[1] = FORMAT
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    doc: str = ""
+    source: str = ""
+    images: Whole = IMAGENET
+    epochs: Annotated[int, Field(strict=True, ge=1, le=100_000)]
+    batch: Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
+    optimizer: Optimizer
+    schedule: Schedule = Schedule()
+    loss: Literal["softmax", "binary"] = "softmax"
+    label_smoothing: Rate = 0.0
+    drop_path: Rate = 0.0
+    dropout: Rate = 0.0
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    augment: Augment = Augment()
+    resolution: Resolution = Resolution()
+
+    @model_validator(mode="after")
+    def _laws(self) -> Recipe:
+        if self.schedule.warmup >= self.epochs:
+            raise LawError(
+                f"warmup < epochs must hold, but got (warmup={self.schedule.warmup:g}, "
+                f"epochs={self.epochs})",
+                ("schedule", "warmup"),
+            )
+        return self
+
+    @property
+    def all_epochs(self) -> int:
+        """Epochs with the schedule's cooldown."""
+        return self.epochs + round(self.schedule.cooldown)
+
+    def dump(self) -> str:
+        """The whole recipe as YAML that reads back to an equal one."""
+        return dump_yaml({"format": FORMAT, **self.model_dump(mode="json", exclude_defaults=True)})
+
+
+_FIELDS = tuple(Recipe.model_fields)
+RECIPE = Kind(
+    "recipe",
+    ("format", "name", "doc", "extends", "set", *_FIELDS[3:], "networks"),
+    merged=("schedule", "augment", "resolution", "networks"),
+    own=("format", "name", "doc", "source"),
+    known=shipped_recipes,
+    find=lambda name: shipped_recipes().get(name),
+)
+
+
+def read_recipe(
+    source: str | Path, edits: Sequence[tuple[str, str]] = (), network: str | None = None
+) -> Recipe:
+    """A recipe from a file or a shipped name, for the network of a name; edits come last.
+
+    Raises SpecError with file, line, column, path and law where the text is wrong.
+    """
+    path = source if isinstance(source, Path) else locate(source, RECIPE)
+    tree = resolve(path, (), RECIPE)
+    for pattern, settings in _networks(tree).items():
+        if network is not None and fnmatchcase(network, pattern):
+            apply_settings(tree, settings, tree.mark, RECIPE)
+    edit(tree, edits, RECIPE)
+    return make_recipe(tree)
+
+
+def _networks(tree: MarkedDict) -> Mapping[str, Any]:
+    """Edits by network, taken out of the tree; each is tried, so that none is wrong unseen."""
+    mark = tree.marks.get("networks")
+    found = tree.pop("networks", None) or {}
+    if not isinstance(found, Mapping):
+        raise SpecError(f"networks is a mapping, but got {shown(found)}", mark, "networks")
+    return found
+
+
+def make_recipe(tree: MarkedDict) -> Recipe:
+    """A checked recipe from a resolved tree; raises SpecError with the place."""
+    try:
+        return Recipe.model_validate(tree)
+    except ValidationError as error:
+        raise placed(law_of(error), tree) from None
+
+
+def parse_recipe(text: str, name: str = "recipe") -> Recipe:
+    """A recipe from YAML text that extends nothing, as `dump` writes it."""
+    tree = parse_yaml(text, name)
+    tree.setdefault("name", name)
+    return make_recipe(tree)
+
+
+__all__ = ["RECIPE", "Recipe", "make_recipe", "parse_recipe", "read_recipe"]
