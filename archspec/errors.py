@@ -10,6 +10,10 @@ ArchspecError            one clear line; the command line prints it and exits wi
 ├── DataError            a data set could not be read
 ├── ScoreError           a score is undefined for a network
 ├── WeightsError         a checkpoint could not be read, or does not fit a network
+├── TrainError           a training that cannot begin or go on, and why
+│   ├── Diverged         its loss is no number any more
+│   ├── OutOfMemory      even one image at a time is too much
+│   └── TooSlow          it would take longer than it may
 └── RunError             a run folder is missing, foreign or damaged
 """
 
@@ -92,6 +96,22 @@ class ScoreError(ArchspecError):
 
 class WeightsError(ArchspecError):
     """A checkpoint that cannot be read, or does not fit a network."""
+
+
+class TrainError(ArchspecError):
+    """A training that cannot begin or go on, and why."""
+
+
+class Diverged(TrainError):
+    """A training whose loss is no number any more."""
+
+
+class OutOfMemory(TrainError):
+    """A training whose smallest piece does not fit the memory of the device."""
+
+
+class TooSlow(TrainError):
+    """A training that would take longer than it may."""
 
 
 class RunError(ArchspecError):

@@ -167,7 +167,7 @@ def refusal(data: Path | str, count: int = 2) -> str:
 
 
 def test_missing_and_empty_data_say_what_to_give(tmp_path: Path) -> None:
-    assert "a parquet file, a folder of parquet files or images, or `digits`" in refusal(
+    assert "a parquet file, a folder of parquet files or images, `digits`, or hf:NAME" in refusal(
         tmp_path / "nowhere"
     )
     (tmp_path / "empty").mkdir()

@@ -1,0 +1,162 @@
+"""Where images come from: a parquet file or folder, a folder of images, or the Hugging Face hub."""
+
+from __future__ import annotations
+
+import re
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archspec.errors import DataError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+#: the embedded set: 1,797 grey images of 8x8 handwritten digits that come with scikit-learn
+DIGITS = "digits"
+#: before the name of a set on the hub: `hf:uoft-cs/cifar10`
+HUB = "hf:"
+IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+#: what files of a split are called, the first of each its name
+_SPLITS = {
+    "train": ("train", "training"),
+    "test": ("test", "testing"),
+    "validation": ("validation", "valid", "val", "dev"),
+}
+_LABELS = ("label", "labels", "class", "target", "fine_label")
+
+
+class Labels(NamedTuple):
+    """The class of each image (N,), int64, and what the classes are called."""
+
+    numbers: NDArray[np.int64]
+    names: tuple[str, ...]
+
+
+def open_splits(data: str) -> dict[str, Any]:
+    """Tables of `datasets` by split: train, and test and validation where the names tell them.
+
+    Raises DataError where there is nothing to read.
+    """
+    if data.startswith(HUB):
+        return _from_hub(data.removeprefix(HUB))
+    path = Path(data)
+    if not path.exists():
+        raise DataError(
+            f"no data at {data}: give a parquet file, a folder of parquet files or images, "
+            f"`{DIGITS}`, or {HUB}NAME from the hub"
+        )
+    import datasets
+
+    _quiet()
+    files = [path] if path.is_file() else sorted(path.rglob("*.parquet"))
+    try:
+        if files and all(file.suffix == ".parquet" for file in files):
+            held = datasets.load_dataset("parquet", data_files=_by_split(path, files))
+            return dict(held)
+        if path.is_dir() and any(file.suffix.lower() in IMAGES for file in path.rglob("*")):
+            return dict(datasets.load_dataset("imagefolder", data_dir=str(path)))
+    except Exception as error:
+        # the library raises its own, pyarrow's, PIL's and OS errors for damaged files
+        raise DataError(f"{path} could not be read as images: {_reason(error)}") from error
+    raise DataError(f"{path} holds neither parquet files nor images ({', '.join(IMAGES)})")
+
+
+def _by_split(path: Path, files: list[Path]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for file in files:
+        named = "train"
+        if path.is_dir():
+            words = re.split(r"[^a-z]+", str(file.relative_to(path)).lower())
+            for split, names in _SPLITS.items():
+                if any(word in names for word in words):
+                    named = split
+        found.setdefault(named, []).append(str(file))
+    return found
+
+
+def _from_hub(name: str) -> dict[str, Any]:
+    import datasets
+
+    _quiet()
+    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?(:[\w.-]+)?", name, re.ASCII):
+        raise DataError(f"{HUB}{name} is no name on the hub, such as {HUB}uoft-cs/cifar10")
+    place, _, subset = name.partition(":")
+    try:
+        return dict(datasets.load_dataset(place, subset or None))
+    except Exception as error:  # what a network can do has no common base class
+        raise DataError(
+            f"{HUB}{name} is not in the cache and cannot be downloaded ({_reason(error)}); with a "
+            "connection try again, or give a folder"
+        ) from None
+
+
+def _quiet() -> None:
+    import datasets
+
+    datasets.disable_progress_bars()
+    # what is wrong with a file is told once, by the DataError
+    datasets.logging.set_verbosity(datasets.logging.CRITICAL)
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def images_of(table: Any, data: str) -> Any:
+    """The table's images alone, encoded, in a column `image`."""
+    import datasets
+
+    for name, feature in table.features.items():
+        # without the metadata of `datasets` an image is told by its encoded bytes
+        if isinstance(feature, datasets.Image) or (
+            isinstance(feature, dict) and "bytes" in feature
+        ):
+            images = table.select_columns(name).rename_columns({name: "image"})
+            return images.cast_column("image", datasets.Image(decode=False))
+    raise DataError(f"{data} has no image column; it has {', '.join(table.column_names)}")
+
+
+def labels_of(table: Any, data: str) -> Labels:
+    """The classes of a table's images: its ClassLabel column, else one called label or the like.
+
+    Raises DataError where there is none, or an image has no class.
+    """
+    import datasets
+
+    classed = [key for key, item in table.features.items() if isinstance(item, datasets.ClassLabel)]
+    named = [key for key in _LABELS if key in table.features]
+    column = next(iter([*classed, *named]), None)
+    if column is None:
+        told = ", ".join(table.column_names)
+        raise DataError(f"{data} has no column of classes such as label; it has {told}")
+    values = list(table[column])
+    if any(value is None or (isinstance(value, int) and value < 0) for value in values):
+        raise DataError(f"{data}: some images have no class in column {column}")
+    if column in classed:
+        return Labels(np.asarray(values, np.int64), tuple(table.features[column].names))
+    known = sorted(set(values))
+    place = {value: number for number, value in enumerate(known)}
+    numbers = np.asarray([place[value] for value in values], np.int64)
+    return Labels(numbers, tuple(map(str, known)))
+
+
+def decoded(encoded: Any, data: str) -> Image:
+    """An image in RGB from {bytes, path}, upright, its file closed."""
+    from PIL import Image as image_file
+    from PIL import ImageOps
+
+    try:
+        content = encoded["bytes"]
+        source = encoded["path"] if content is None else BytesIO(content)
+        with image_file.open(source) as image:
+            return ImageOps.exif_transpose(image).convert("RGB")
+    except Exception as error:
+        # PIL raises several errors for damaged files, datasets gives None for a missing one
+        where = encoded["path"] if encoded else None
+        raise DataError(
+            f"an image of {data} is damaged or missing: {where or 'in its table'}"
+        ) from error

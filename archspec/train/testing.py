@@ -1,0 +1,124 @@
+"""How good a network is on a split: top-1, top-5 and loss, at the resolution of the test."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from archspec.build import Network, build
+from archspec.errors import TrainError
+from archspec.spec import NetworkSpec
+from archspec.train.augment import test_view
+from archspec.train.feed import Feed, Sides
+from archspec.train.images import ImageSet
+from archspec.weights.loading import load_state
+from archspec.weights.matching import OWN
+
+#: a batch in a test is at least so large: no gradients are kept
+TEST_BATCH = 256
+
+
+class Tested(NamedTuple):
+    """Top-1 and top-5 in percent (top5 None for fewer than six classes), mean cross-entropy."""
+
+    top1: float
+    top5: float | None
+    loss: float
+    images: int
+
+
+def at_side(spec: NetworkSpec, side: Sides) -> NetworkSpec:
+    """The spec at another resolution, [height, width] in pixels."""
+    shape = spec.input.shape
+    if (shape.height, shape.width) == side:
+        return spec
+    resolution = side[0] if side[0] == side[1] else side
+    given = spec.input.model_copy(update={"resolution": resolution})
+    return spec.model_copy(update={"input": given})
+
+
+class Tester:
+    """Tests networks of one spec on one split, each process its part.
+
+    side: of the test; where it is not the spec's, a second network is built for it and position
+    embeddings and tables are resized, as `archspec weights import` does.
+    """
+
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        images: ImageSet,
+        handle: Accelerator,
+        *,
+        side: Sides | None = None,
+        crop: float = 0.875,
+        mean: tuple[float, ...] | None = None,
+        std: tuple[float, ...] | None = None,
+        batch: int = TEST_BATCH,
+        layout: torch.memory_format = torch.contiguous_format,
+    ) -> None:
+        shape = spec.input.shape
+        self.spec, self.handle, self.crop = spec, handle, crop
+        self.side = side or (shape.height, shape.width)
+        self.aspect = (shape.height, shape.width)
+        self.mean, self.std = mean or images.mean, std or images.std
+        self.batch, self.layout = batch, layout
+        self.classes = len(images.classes)
+        self.feed = Feed(
+            images,
+            images.test,
+            handle.device,
+            self.side,
+            test_crop=crop,
+            process=handle.process_index,
+            processes=handle.num_processes,
+        )
+        self.other: Network | None = None
+        if self.side != self.aspect:
+            self.other = build(at_side(spec, self.side)).to(handle.device)
+
+    def __call__(self, model: nn.Module) -> Tested:
+        """Test a network; it is left in the mode that it was in."""
+        network = self._resized(model)
+        training = network.training
+        network.eval()
+        # Apple's devices have no float64
+        exact = torch.float32 if self.handle.device.type == "mps" else torch.float64
+        sums = torch.zeros(4, dtype=exact, device=self.handle.device)
+        with torch.inference_mode(), self.handle.autocast():
+            for pixels, labels in self.feed.whole(self.batch * self.handle.num_processes):
+                images = test_view(pixels, self.side, self.crop, self.mean, self.std)
+                logits = network(images.contiguous(memory_format=self.layout)).float()
+                sums += _counts(logits, labels).to(sums)
+        network.train(training)
+        total: Tensor = self.handle.reduce(sums)  # type: ignore[no-untyped-call]
+        first, fifth, loss, count = total.tolist()
+        if not count:
+            raise TrainError("there is no image to test on")
+        top5 = None if self.classes < 6 else 100 * fifth / count
+        return Tested(100 * first / count, top5, loss / count, int(count))
+
+    def _resized(self, model: nn.Module) -> nn.Module:
+        if self.other is None:
+            return model
+        with torch.no_grad():
+            load_state(
+                self.other,
+                at_side(self.spec, self.side),
+                model.state_dict(),
+                OWN,
+                aspect=self.aspect,
+            )
+        return self.other
+
+
+def _counts(logits: Tensor, labels: Tensor) -> Tensor:
+    """Right at the first guess, among five, sum of losses, images; logits (N, K)."""
+    hits = logits.topk(min(5, logits.shape[1]), dim=1).indices == labels[:, None]
+    loss = F.cross_entropy(logits, labels, reduction="sum")
+    count = torch.full_like(loss, len(labels))
+    return torch.stack([hits[:, 0].sum().to(loss), hits.any(1).sum().to(loss), loss, count])

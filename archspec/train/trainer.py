@@ -1,0 +1,485 @@
+"""The training of one network on one data set under one recipe and seed.
+
+Randomness comes from torch's generators, seeded anew at every step by (seed, step, process): so a
+training that goes on from a checkpoint draws what the uninterrupted one would have drawn.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from archspec.build import Network, build, set_drop_path
+from archspec.errors import Diverged, LawError, OutOfMemory, TooSlow, TrainError
+from archspec.plan import NetworkPlan
+from archspec.planning import plan_network
+from archspec.spec import NetworkSpec
+from archspec.train.augment import Augmentation
+from archspec.train.devices import Setting, accelerator, free_memory, out_of_memory
+from archspec.train.feed import Feed, epoch_order
+from archspec.train.images import ImageSet
+from archspec.train.initialise import start
+from archspec.train.losses import make_loss
+from archspec.train.mixing import Mixing
+from archspec.train.optimizers import make_optimizer
+from archspec.train.recipe import Recipe
+from archspec.train.schedules import make_schedule
+from archspec.train.testing import Tested, Tester
+
+#: the loss is looked at every so many steps: a look waits for the GPU
+LOOK_EVERY = 25
+#: the pace is known after so many steps, the first of which warm up
+PACE_AFTER = 12
+PACE_SKIPS = 4
+
+
+class Epoch(NamedTuple):
+    """What one epoch came to.
+
+    loss: mean over its training steps. lr: of its last step, the head's where blocks differ.
+    top1, test_loss: on the test split, in percent; ema_...: of the averaged weights. seconds and
+    images a second: of its training, tests apart.
+    """
+
+    epoch: int
+    step: int
+    loss: float
+    lr: float
+    top1: float
+    test_loss: float
+    ema_top1: float | None
+    ema_test_loss: float | None
+    seconds: float
+    images_per_second: float
+
+    @property
+    def chosen(self) -> float:
+        """Top-1 of the averaged weights where there are any."""
+        return self.top1 if self.ema_top1 is None else self.ema_top1
+
+
+class Result(NamedTuple):
+    """What a training came to; top1 is that of the last epoch, averaged weights first.
+
+    best_top1 was chosen on the test split, and flatters. micro_batch: images at once.
+    """
+
+    top1: float
+    last_top1: float
+    ema_top1: float | None
+    best_top1: float
+    best_epoch: int
+    test_loss: float
+    epochs: int
+    steps: int
+    seconds: float
+    images_per_second: float
+    micro_batch: int
+    stopped: bool
+
+
+class Tick(NamedTuple):
+    """Where a training stands: steps done of all, the epoch, and the last loss that was seen."""
+
+    step: int
+    steps: int
+    epoch: int
+    loss: float | None
+
+
+Watch = Callable[[Epoch], bool]
+Look = Callable[[Tick], None]
+
+
+def for_classes(spec: NetworkSpec, images: ImageSet) -> tuple[NetworkSpec, NetworkPlan]:
+    """The spec with a head for the classes of a data set; raises TrainError where it has none."""
+    spec = spec.model_copy(update={"classes": len(images.classes)})
+    plan = plan_network(spec)
+    out = plan.out
+    if out.positions != 1 or out.extras or out.channels != len(images.classes):
+        raise TrainError(
+            f"{spec.name} does not end in {len(images.classes)} classes but in {out}; end its "
+            "head with {linear: classes} to train it"
+        )
+    if plan.shape.channels not in (1, 3):
+        raise TrainError(
+            f"images have 3 channels, or 1 in grey, but {spec.name} takes {plan.shape.channels}"
+        )
+    return spec, plan
+
+
+class Trainer:
+    """One training going on: everything that moves, and the step that moves it."""
+
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        plan: NetworkPlan,
+        recipe: Recipe,
+        images: ImageSet,
+        seed: int,
+        setting: Setting = Setting(),
+        prepare: Callable[[Network], None] = lambda model: None,
+    ) -> None:
+        self.recipe, self.images, self.seed, self.setting = recipe, images, seed, setting
+        self.handle = accelerator(setting)
+        self.device = self.handle.device
+        shape = spec.input.shape
+        self.side, self.grey = (shape.height, shape.width), shape.channels == 1
+        self.steps_an_epoch = _steps_an_epoch(recipe, images)
+        self.steps = self.steps_an_epoch * recipe.all_epochs
+        on_gpu = self.device.type == "cuda"
+        last = on_gpu if setting.channels_last is None else setting.channels_last
+        self.layout = torch.channels_last if last else torch.contiguous_format
+        torch.manual_seed(seed)
+        self.raw = build(spec, plan)
+        start(self.raw)
+        prepare(self.raw)
+        set_drop_path(self.raw, recipe.drop_path)
+        if recipe.dropout is not None:
+            set_dropout(self.raw, recipe.dropout)
+        self.raw.to(self.device).to(memory_format=self.layout)  # type: ignore[call-overload]
+        self.averaged: AveragedModel | None = None
+        if recipe.ema is not None:
+            average = get_ema_multi_avg_fn(recipe.ema)
+            self.averaged = AveragedModel(self.raw, multi_avg_fn=average, use_buffers=True)
+        optimizer = make_optimizer(self.raw, recipe.optimizer)
+        self.schedule = make_schedule(optimizer, recipe, self.steps_an_epoch)
+        self.model, self.optimizer = self.handle.prepare(self.raw, optimizer)
+        if setting.compile:
+            self.model = torch.compile(self.model)
+        self.augment = Augmentation(
+            recipe.augment,
+            self.side,
+            images.mirrored,
+            images.mean,
+            images.std,
+            cropped=images.train.pixels is None,
+        ).to(self.device)
+        self.mix = Mixing(recipe.augment, len(images.classes), recipe.label_smoothing)
+        self.loss = make_loss(recipe)
+        self.feed = Feed(
+            images,
+            images.train,
+            self.device,
+            self.side,
+            crop=recipe.augment.crop,
+            process=self.handle.process_index,
+            processes=self.handle.num_processes,
+            seed=seed,
+        )
+        wanted = recipe.resolution.test
+        test_side = (wanted, wanted) if wanted is not None else None
+        self.test = Tester(
+            spec, images, self.handle, side=test_side, crop=recipe.resolution.crop,
+            layout=self.layout,
+        )  # fmt: skip
+        part = math.ceil(recipe.batch / self.handle.num_processes)
+        self.micro = min(setting.micro_batch or part, part)
+        self.step, self.seconds = 0, 0.0
+        self.history: list[Epoch] = []
+        self.epoch_loss = torch.zeros((), device=self.device)
+        self.epoch_seconds = 0.0
+
+    # One step --------------------------------------------------------------------------------
+
+    def one_step(self, pixels: Tensor, labels: Tensor) -> Tensor:
+        """Augment, pass forward and back in micro-batches, step; returns the loss, on the device."""
+        torch.manual_seed(step_seed(self.seed, self.step, self.handle.process_index))
+        images, targets = self.mix(self.augment(pixels), labels)
+        if self.grey:
+            images = images.mean(1, keepdim=True)
+        images = images.contiguous(memory_format=self.layout)
+        total = torch.zeros((), device=self.device)
+        parts = list(zip(images.split(self.micro), targets.split(self.micro), strict=True))
+        for number, (some, wanted) in enumerate(parts):
+            last = number == len(parts) - 1
+            with nullcontext() if last else self.handle.no_sync(self.model):
+                with self.handle.autocast():
+                    loss = self.loss(self.model(some), wanted) * (len(some) / len(images))
+                self.handle.backward(loss)
+            total += loss.detach()
+        if self.recipe.optimizer.clip is not None:
+            self.handle.clip_grad_norm_(self.model.parameters(), self.recipe.optimizer.clip)
+        self.optimizer.step()
+        self.schedule.step()
+        self.optimizer.zero_grad()
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.raw)
+        self.step += 1
+        return total
+
+    # Epochs ----------------------------------------------------------------------------------
+
+    @property
+    def epoch(self) -> int:
+        """Number of the epoch that is going on, from 0."""
+        return self.step // self.steps_an_epoch
+
+    def order(self, epoch: int) -> Tensor:
+        """Places of the images of an epoch, (steps, batch)."""
+        recipe = self.recipe
+        count = self.images.train_count
+        return epoch_order(count, recipe.batch, recipe.augment.repeats, self.seed, epoch)
+
+    def run_epoch(
+        self, look: Look = lambda tick: None, slowest: float | None = None
+    ) -> Iterator[None]:
+        """The steps that are left of this epoch; pauses after each. Raises Diverged, TooSlow."""
+        epoch, first = self.epoch, self.step % self.steps_an_epoch
+        if not first:
+            self.epoch_loss = torch.zeros((), device=self.device)
+            self.epoch_seconds = 0.0
+        self.raw.train()
+        self.feed.epoch(epoch)
+        seen: float | None = None
+        began, paced = time.perf_counter(), 0.0
+        for done, (pixels, labels) in enumerate(self.feed.batches(self.order(epoch), first), 1):
+            loss = self.one_step(pixels, labels)
+            self.epoch_loss += loss
+            if self.step % LOOK_EVERY == 0 or self.step % self.steps_an_epoch == 0:
+                seen = self._finite(loss)
+            if slowest is not None and done in (PACE_SKIPS, PACE_AFTER):
+                self._wait()
+                if done == PACE_SKIPS:
+                    paced = time.perf_counter()
+                else:
+                    pace = (time.perf_counter() - paced) / (PACE_AFTER - PACE_SKIPS)
+                    self._check_pace(pace, slowest)
+            look(Tick(self.step, self.steps, epoch + 1, seen))
+            now = time.perf_counter()
+            self.epoch_seconds += now - began
+            yield
+            began = time.perf_counter()
+        self._wait()
+        self.epoch_seconds += time.perf_counter() - began
+
+    def close_epoch(self) -> Epoch:
+        """Test the weights after an epoch, and note it."""
+        recipe = self.recipe
+        mean = self.handle.reduce(self.epoch_loss / self.steps_an_epoch, "mean")
+        tested = self.test(self.raw)
+        averaged: Tested | None = None
+        if self.averaged is not None:
+            averaged = self.test(self.averaged.module)
+        self.seconds += self.epoch_seconds
+        images = self.steps_an_epoch * recipe.batch
+        noted = Epoch(
+            epoch=self.epoch,
+            step=self.step,
+            loss=float(mean),
+            lr=self.optimizer.param_groups[-1]["lr"],
+            top1=tested.top1,
+            test_loss=tested.loss,
+            ema_top1=averaged.top1 if averaged else None,
+            ema_test_loss=averaged.loss if averaged else None,
+            seconds=self.epoch_seconds,
+            images_per_second=images / max(self.epoch_seconds, 1e-9),
+        )
+        if not math.isfinite(noted.test_loss):
+            raise Diverged(f"the test loss is {noted.test_loss:g} after epoch {noted.epoch}")
+        self.history.append(noted)
+        return noted
+
+    def result(self, stopped: bool = False) -> Result:
+        """What the training came to so far."""
+        last = self.history[-1]
+        best = max(self.history, key=lambda epoch: epoch.chosen)
+        loss = last.test_loss if last.ema_test_loss is None else last.ema_test_loss
+        images = self.steps_an_epoch * self.recipe.batch * len(self.history)
+        return Result(
+            top1=last.chosen,
+            last_top1=last.top1,
+            ema_top1=last.ema_top1,
+            best_top1=best.chosen,
+            best_epoch=best.epoch,
+            test_loss=loss,
+            epochs=len(self.history),
+            steps=self.step,
+            seconds=self.seconds,
+            images_per_second=images / max(self.seconds, 1e-9),
+            micro_batch=self.micro,
+            stopped=stopped,
+        )
+
+    # States ----------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """Everything that another Trainer of the same kind needs to go on as this one would."""
+        scaler = self.handle.scaler
+        return {
+            "model": self.raw.state_dict(),
+            "averaged": None if self.averaged is None else self.averaged.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "scaler": None if scaler is None else scaler.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+            "epoch_loss": self.epoch_loss,
+            "epoch_seconds": self.epoch_seconds,
+            "history": [tuple(epoch) for epoch in self.history],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave."""
+        self.raw.load_state_dict(state["model"])
+        if self.averaged is not None:
+            self.averaged.load_state_dict(state["averaged"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        if self.handle.scaler is not None:
+            self.handle.scaler.load_state_dict(state["scaler"])
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.epoch_loss = state["epoch_loss"].to(self.device)
+        self.epoch_seconds = state["epoch_seconds"]
+        self.history = [Epoch(*values) for values in state["history"]]
+
+    # ------------------------------------------------------------------------------------------
+
+    def _finite(self, loss: Tensor) -> float:
+        seen = float(self.handle.reduce(loss, "mean"))
+        if not math.isfinite(seen):
+            raise Diverged(
+                f"the loss is {seen:g} at step {self.step} of {self.steps}; a lower optimizer.lr "
+                "or a longer schedule.warmup may help"
+            )
+        return seen
+
+    def _check_pace(self, pace: float, slowest: float) -> None:
+        whole = pace * self.steps
+        if whole > slowest:
+            raise TooSlow(
+                f"at {1000 * pace:.0f} ms a step, {self.steps} steps take {whole:.0f} s, and "
+                f"{slowest:g} s are allowed"
+            )
+
+    def _wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+
+def train(
+    spec: NetworkSpec,
+    plan: NetworkPlan,
+    recipe: Recipe,
+    images: ImageSet,
+    seed: int,
+    *,
+    device: str | None = None,
+    precision: str = "auto",
+    watch: Watch = lambda epoch: True,
+    look: Look = lambda tick: None,
+    slowest: float | None = None,
+) -> Result:
+    """Train one network from nothing, in memory; `run_training` is the one that leaves files.
+
+    spec: with the classes of `images`, at the resolution of the training. recipe: scaled to them
+    already. watch: False stops early. slowest: seconds that the whole training may take, judged by
+    the pace of its first steps. Raises Diverged, OutOfMemory or TooSlow.
+    """
+    setting = Setting(device, precision)  # type: ignore[arg-type]
+
+    def attempt(setting: Setting) -> Result:
+        trainer = Trainer(spec, plan, recipe, images, seed, setting)
+        while trainer.step < trainer.steps:
+            for _ in trainer.run_epoch(look, slowest):
+                pass
+            if not watch(trainer.close_epoch()):
+                return trainer.result(stopped=trainer.step < trainer.steps)
+        return trainer.result()
+
+    return in_memory(attempt, setting, recipe)
+
+
+def in_memory(
+    attempt: Callable[[Setting], Result], setting: Setting, recipe: Recipe
+) -> Result:
+    """Try a training with ever smaller micro-batches until it fits the memory.
+
+    The batch stays what it is: gradients are accumulated, so that results stay comparable (batch
+    norms see the micro-batch alone). Raises OutOfMemory where one image at a time is too much.
+    """
+    micro = setting.micro_batch or recipe.batch
+    while True:
+        try:
+            return attempt(setting)
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise TrainError(f"torch refused: {str(error).splitlines()[0]}") from error
+            told = str(error).splitlines()[0] if str(error) else type(error).__name__
+        # outside of the handler: the error holds on to the tensors of its frames
+        if micro == 1:
+            raise OutOfMemory(f"out of memory even with one image at a time: {told}")
+        micro = micro // 2
+        setting = Setting(
+            setting.device, setting.precision, setting.channels_last, setting.compile, micro
+        )
+        free_memory(torch.device(setting.device or "cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def pace(
+    spec: NetworkSpec,
+    plan: NetworkPlan,
+    recipe: Recipe,
+    images: ImageSet,
+    setting: Setting = Setting(),
+) -> float:
+    """Seconds that an epoch takes, its test included, timed on a few steps that are thrown away."""
+    trainer = Trainer(spec, plan, recipe, images, 0, setting)
+    steps = trainer.run_epoch()
+    taken = 0.0
+    for done, _ in enumerate(steps, 1):
+        if done == PACE_SKIPS:
+            trainer._wait()
+            taken = -time.perf_counter()
+        if done == PACE_AFTER:
+            break
+    else:
+        done = trainer.steps_an_epoch
+    trainer._wait()
+    taken += time.perf_counter()
+    began = time.perf_counter()
+    trainer.test(trainer.raw)
+    tested = time.perf_counter() - began
+    return taken / max(1, done - PACE_SKIPS) * trainer.steps_an_epoch + tested
+
+
+def set_dropout(model: Network, rate: float) -> None:
+    """Dropout before the classifier: the head's own, or one in front of its last linear layer."""
+    own = [module for module in model.head.modules() if isinstance(module, nn.Dropout)]
+    if own:
+        own[-1].p = rate
+        return
+    layers = [module for module in model.head.modules() if isinstance(module, nn.Linear)]
+    if not rate or not layers:
+        return
+
+    def drop(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return (functional.dropout(inputs[0], rate, module.training), *inputs[1:])
+
+    # a hook, not a module: the names in the state dict stay those of the spec
+    layers[-1].register_forward_pre_hook(drop)
+
+
+def step_seed(seed: int, step: int, process: int) -> int:
+    """Of the generators at one step of one process; neighbours share nothing."""
+    text = f"{seed}/{step}/{process}".encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=7).digest())
+
+
+def _steps_an_epoch(recipe: Recipe, images: ImageSet) -> int:
+    if recipe.batch > images.train_count:
+        raise LawError(
+            f"batch <= training images must hold, but got (batch={recipe.batch}, "
+            f"images={images.train_count}); scale the recipe to the data"
+        )
+    return images.train_count // recipe.batch
