@@ -20,6 +20,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "archspec.cli.specs": ("check", "show", "cost", "diff", "zoo", "schema"),
     "archspec.cli.weights": ("weights",),
     "archspec.cli.search": ("search", "resume", "report"),
+    "archspec.cli.train": ("train", "evaluate"),
+    "archspec.cli.study": ("study",),
 }
 _MODULES = {command: module for module, commands in GROUPS.items() for command in commands}
 

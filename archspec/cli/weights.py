@@ -101,7 +101,7 @@ def _convert(
     resizes: bool,
 ) -> None:
     """From a file's layout to the wanted one; None is the family's first."""
-    from archspec.weights.checkpoints import write_checkpoint
+    from archspec.weights.checkpoints import told_of, write_checkpoint
     from archspec.weights.loading import export_state, with_weights
 
     network = _read(spec, settings)
@@ -116,7 +116,7 @@ def _convert(
         )
     _tell(report, partial)
     layout, state = export_state(model, network, wanted)
-    write_checkpoint(path, state, _told(network, layout))
+    write_checkpoint(path, state, told_of(network, layout))
     print(f"wrote {path}: {len(state)} tensors in layout {layout}")
 
 
@@ -127,7 +127,7 @@ def merge(spec: Spec, file: File, out: Out = None, settings: Settings = None) ->
     The merged network computes the same function in evaluation as the trained one.
     """
     from archspec.modules.merging import merged_state
-    from archspec.weights.checkpoints import write_checkpoint
+    from archspec.weights.checkpoints import told_of, write_checkpoint
     from archspec.weights.loading import with_weights
     from archspec.weights.matching import OWN
 
@@ -141,7 +141,7 @@ def merge(spec: Spec, file: File, out: Out = None, settings: Settings = None) ->
     state = merged_state(model)
     if state.keys() == model.state_dict().keys():
         raise WeightsError(f"{network.name} has no merge: there is nothing to make one")
-    write_checkpoint(path, state, _told(_read(spec, [*(settings or ()), "form=merged"]), OWN))
+    write_checkpoint(path, state, told_of(_read(spec, [*(settings or ()), "form=merged"]), OWN))
     print(f"wrote {path}: {len(state)} tensors; use them with --set form=merged")
 
 
@@ -185,20 +185,6 @@ def _check_out(path: Path, file: str) -> None:
     check_ending(path)
     if os.path.realpath(path) == os.path.realpath(file):
         raise WeightsError(f"{path} is the file that is read; name another with -o")
-
-
-def _told(network: NetworkSpec, layout: str) -> dict[str, str]:
-    """What a file says of itself."""
-    from archspec.weights.checkpoints import RESOLUTION
-
-    shape = network.input.shape
-    return {
-        "format": "pt",
-        "name": network.name,
-        "layout": layout,
-        RESOLUTION: f"{shape.height}x{shape.width}",
-        "spec": network.dump(),
-    }
 
 
 def _tell(report: Report, partial: bool) -> None:

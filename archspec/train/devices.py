@@ -34,6 +34,10 @@ class Setting:
     micro_batch: int | None = None
 
 
+#: the best device at hand, at its usual precision
+USUAL = Setting()
+
+
 def accelerator(setting: Setting) -> Accelerator:
     """Accelerate's handle on the device; raises TrainError where there is no such device."""
     device = checked_device(setting.device)

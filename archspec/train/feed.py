@@ -21,7 +21,7 @@ GPU_SHARE = 0.25
 
 
 def epoch_order(count: int, batch: int, repeats: int, seed: int, epoch: int) -> Tensor:
-    """Places (steps, batch) of one epoch: shuffled by seed and epoch, the incomplete batch left out.
+    """Places (steps, batch) of one epoch, shuffled by seed and epoch; a short batch is left out.
 
     With repeats an image stands so often in its batch, and an epoch sees so many fewer of them, as
     in DeiT's sampler (facebookresearch/deit, samplers.py), and is as long as without.
@@ -83,11 +83,11 @@ class Feed:
         """All images once, in order, this process's part of each batch; the last may be short."""
         places = torch.arange(self.split.count)
         if self._reader is not None:
-            parts = [part[self.process :: self.processes] for part in places.split(batch)]
+            parts = [part[self.process :: self.processes] for part in torch.split(places, batch)]
             yield from self._loaded([part.tolist() for part in parts if len(part)])
             return
         assert self.pixels is not None
-        for part in places.split(batch):
+        for part in torch.split(places, batch):
             own = part[self.process :: self.processes].to(self.pixels.device)
             if len(own):
                 yield self.pixels[own].to(self.device), self.labels[own].to(self.device)

@@ -1,4 +1,4 @@
-"""Labelled images to train and test on: small sets whole in memory, large ones read as they come."""
+"""Labelled images: small sets whole in memory, large ones read as they come."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ class Tester:
                 logits = network(images.contiguous(memory_format=self.layout)).float()
                 sums += _counts(logits, labels).to(sums)
         network.train(training)
-        total: Tensor = self.handle.reduce(sums)  # type: ignore[no-untyped-call]
+        total: Tensor = self.handle.reduce(sums)
         first, fifth, loss, count = total.tolist()
         if not count:
             raise TrainError("there is no image to test on")

@@ -19,12 +19,12 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from archspec.build import Network, build, set_drop_path
-from archspec.errors import Diverged, LawError, OutOfMemory, TooSlow, TrainError
+from archspec.errors import Diverged, OutOfMemory, TooSlow, TrainError
 from archspec.plan import NetworkPlan
 from archspec.planning import plan_network
 from archspec.spec import NetworkSpec
 from archspec.train.augment import Augmentation
-from archspec.train.devices import Setting, accelerator, free_memory, out_of_memory
+from archspec.train.devices import USUAL, Setting, accelerator, free_memory, out_of_memory
 from archspec.train.feed import Feed, epoch_order
 from archspec.train.images import ImageSet
 from archspec.train.initialise import start
@@ -127,7 +127,7 @@ class Trainer:
         recipe: Recipe,
         images: ImageSet,
         seed: int,
-        setting: Setting = Setting(),
+        setting: Setting = USUAL,
         prepare: Callable[[Network], None] = lambda model: None,
     ) -> None:
         self.recipe, self.images, self.seed, self.setting = recipe, images, seed, setting
@@ -135,7 +135,7 @@ class Trainer:
         self.device = self.handle.device
         shape = spec.input.shape
         self.side, self.grey = (shape.height, shape.width), shape.channels == 1
-        self.steps_an_epoch = _steps_an_epoch(recipe, images)
+        self.steps_an_epoch = steps_an_epoch(recipe, images)
         self.steps = self.steps_an_epoch * recipe.all_epochs
         on_gpu = self.device.type == "cuda"
         last = on_gpu if setting.channels_last is None else setting.channels_last
@@ -150,7 +150,7 @@ class Trainer:
         self.raw.to(self.device).to(memory_format=self.layout)  # type: ignore[call-overload]
         self.averaged: AveragedModel | None = None
         if recipe.ema is not None:
-            average = get_ema_multi_avg_fn(recipe.ema)
+            average = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
             self.averaged = AveragedModel(self.raw, multi_avg_fn=average, use_buffers=True)
         optimizer = make_optimizer(self.raw, recipe.optimizer)
         self.schedule = make_schedule(optimizer, recipe, self.steps_an_epoch)
@@ -190,17 +190,24 @@ class Trainer:
         self.epoch_loss = torch.zeros((), device=self.device)
         self.epoch_seconds = 0.0
 
+    @property
+    def chosen(self) -> nn.Module:
+        """The network that counts: averaged weights where there are any."""
+        return self.raw if self.averaged is None else self.averaged.module
+
     # One step --------------------------------------------------------------------------------
 
     def one_step(self, pixels: Tensor, labels: Tensor) -> Tensor:
-        """Augment, pass forward and back in micro-batches, step; returns the loss, on the device."""
+        """Augment, pass forward and back in micro-batches, step; returns the loss (device)."""
         torch.manual_seed(step_seed(self.seed, self.step, self.handle.process_index))
         images, targets = self.mix(self.augment(pixels), labels)
         if self.grey:
             images = images.mean(1, keepdim=True)
         images = images.contiguous(memory_format=self.layout)
         total = torch.zeros((), device=self.device)
-        parts = list(zip(images.split(self.micro), targets.split(self.micro), strict=True))
+        parts = list(
+            zip(torch.split(images, self.micro), torch.split(targets, self.micro), strict=True)
+        )
         for number, (some, wanted) in enumerate(parts):
             last = number == len(parts) - 1
             with nullcontext() if last else self.handle.no_sync(self.model):
@@ -222,8 +229,13 @@ class Trainer:
 
     @property
     def epoch(self) -> int:
-        """Number of the epoch that is going on, from 0."""
-        return self.step // self.steps_an_epoch
+        """Number of the epoch that is going on, from 0: so many are closed."""
+        return len(self.history)
+
+    @property
+    def done(self) -> bool:
+        """Whether every epoch is closed."""
+        return self.epoch == self.recipe.all_epochs
 
     def order(self, epoch: int) -> Tensor:
         """Places of the images of an epoch, (steps, batch)."""
@@ -235,7 +247,8 @@ class Trainer:
         self, look: Look = lambda tick: None, slowest: float | None = None
     ) -> Iterator[None]:
         """The steps that are left of this epoch; pauses after each. Raises Diverged, TooSlow."""
-        epoch, first = self.epoch, self.step % self.steps_an_epoch
+        epoch = self.epoch
+        first = self.step - epoch * self.steps_an_epoch
         if not first:
             self.epoch_loss = torch.zeros((), device=self.device)
             self.epoch_seconds = 0.0
@@ -274,7 +287,7 @@ class Trainer:
         self.seconds += self.epoch_seconds
         images = self.steps_an_epoch * recipe.batch
         noted = Epoch(
-            epoch=self.epoch,
+            epoch=self.epoch + 1,
             step=self.step,
             loss=float(mean),
             lr=self.optimizer.param_groups[-1]["lr"],
@@ -390,19 +403,17 @@ def train(
 
     def attempt(setting: Setting) -> Result:
         trainer = Trainer(spec, plan, recipe, images, seed, setting)
-        while trainer.step < trainer.steps:
+        while not trainer.done:
             for _ in trainer.run_epoch(look, slowest):
                 pass
             if not watch(trainer.close_epoch()):
-                return trainer.result(stopped=trainer.step < trainer.steps)
+                return trainer.result(stopped=not trainer.done)
         return trainer.result()
 
     return in_memory(attempt, setting, recipe)
 
 
-def in_memory(
-    attempt: Callable[[Setting], Result], setting: Setting, recipe: Recipe
-) -> Result:
+def in_memory(attempt: Callable[[Setting], Result], setting: Setting, recipe: Recipe) -> Result:
     """Try a training with ever smaller micro-batches until it fits the memory.
 
     The batch stays what it is: gradients are accumulated, so that results stay comparable (batch
@@ -431,9 +442,9 @@ def pace(
     plan: NetworkPlan,
     recipe: Recipe,
     images: ImageSet,
-    setting: Setting = Setting(),
+    setting: Setting = USUAL,
 ) -> float:
-    """Seconds that an epoch takes, its test included, timed on a few steps that are thrown away."""
+    """Seconds that an epoch takes with its test, timed on a few steps that are thrown away."""
     trainer = Trainer(spec, plan, recipe, images, 0, setting)
     steps = trainer.run_epoch()
     taken = 0.0
@@ -476,9 +487,10 @@ def step_seed(seed: int, step: int, process: int) -> int:
     return int.from_bytes(hashlib.blake2b(text, digest_size=7).digest())
 
 
-def _steps_an_epoch(recipe: Recipe, images: ImageSet) -> int:
+def steps_an_epoch(recipe: Recipe, images: ImageSet) -> int:
+    """Whole batches of an epoch; raises TrainError where not even one is there."""
     if recipe.batch > images.train_count:
-        raise LawError(
+        raise TrainError(
             f"batch <= training images must hold, but got (batch={recipe.batch}, "
             f"images={images.train_count}); scale the recipe to the data"
         )

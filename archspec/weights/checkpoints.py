@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import pickle
 import re
@@ -19,6 +20,7 @@ from torch import Tensor
 from torch.serialization import safe_globals
 
 from archspec.errors import WeightsError
+from archspec.spec import NetworkSpec
 from archspec.strict import shown
 
 State = dict[str, Tensor]
@@ -31,14 +33,25 @@ _PREFIX = re.compile(r"^(module\.|_orig_mod\.)+")
 HUB = "timm:"
 #: in our own files: the resolution that they were made for, such as 224x224
 RESOLUTION = "resolution"
+#: likewise: mean and deviation of the images' channels
+CHANNELS = "channels"
+
+
+class Channels(NamedTuple):
+    """Mean and deviation of each channel of the images that a network expects, in [0, 1]."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
 
 
 class Checkpoint(NamedTuple):
-    """Tensors by name, what stood around them, and the aspect of the images of our own files."""
+    """Tensors by name, what stood around them, and, of our own files, the aspect of the images
+    and their channels."""
 
     state: State
     inside: str = ""
     aspect: tuple[int, int] | None = None
+    channels: Channels | None = None
 
 
 def read_checkpoint(source: str | Path) -> Checkpoint:
@@ -59,7 +72,8 @@ def read_checkpoint(source: str | Path) -> Checkpoint:
         # length, which may look like that
         torch_file = head == b"PK" or head.startswith(b"\x80")
         if path.suffix == ".safetensors" and (not torch_file or _is_safetensors(path)):
-            return _tensors(load_file(path), path)._replace(aspect=_aspect(path))
+            aspect, channels = _told(path)
+            return _tensors(load_file(path), path)._replace(aspect=aspect, channels=channels)
         if torch_file:
             return _tensors(_read_torch(path), path)
         raise WeightsError(f"{path} is no checkpoint: neither safetensors nor a torch file")
@@ -94,12 +108,31 @@ def _read_torch(path: Path) -> object:
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def _aspect(path: Path) -> tuple[int, int] | None:
-    """Height and width for which one of our own files was made, as it tells itself."""
+def told_of(spec: NetworkSpec, layout: str, channels: Channels | None = None) -> dict[str, str]:
+    """What a file of ours says of itself."""
+    shape = spec.input.shape
+    told = {
+        "format": "pt",
+        "name": spec.name,
+        "layout": layout,
+        RESOLUTION: f"{shape.height}x{shape.width}",
+        "spec": spec.dump(),
+    }
+    return told if channels is None else {**told, CHANNELS: json.dumps(channels)}
+
+
+def _told(path: Path) -> tuple[tuple[int, int] | None, Channels | None]:
+    """Height and width, and channels, for which one of our own files was made."""
     with safe_open(path, "pt") as file:
-        told = (file.metadata() or {}).get(RESOLUTION, "")
-    sides = re.fullmatch(r"(\d{1,5})x(\d{1,5})", told)
-    return (int(sides[1]), int(sides[2])) if sides else None
+        told = file.metadata() or {}
+    sides = re.fullmatch(r"(\d{1,5})x(\d{1,5})", told.get(RESOLUTION, ""))
+    aspect = (int(sides[1]), int(sides[2])) if sides else None
+    try:
+        mean, std = json.loads(told[CHANNELS])
+        channels = Channels(tuple(map(float, mean)), tuple(map(float, std)))
+    except (KeyError, ValueError, TypeError):
+        channels = None
+    return aspect, channels
 
 
 def _first_line(error: Exception) -> str:

@@ -1,0 +1,388 @@
+"""Commands that train: train, evaluate."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from archspec.cli.specs import Json, Settings, Spec, edit_of
+from archspec.cli.tables import Column, Table, print_json, print_table
+from archspec.errors import RunError, TrainError
+
+if TYPE_CHECKING:
+    from archspec.train.folder import Asked, TrainingFolder
+    from archspec.train.prepare import Prepared
+    from archspec.weights.checkpoints import Channels
+
+app = typer.Typer()
+
+Data = Annotated[
+    str,
+    typer.Option(
+        help="A parquet file or folder, a folder of images, hf:NAME from the hub, or `digits`."
+    ),
+]
+Device = Annotated[
+    str | None, typer.Option(help="cuda, mps or cpu.", show_default="the best at hand")
+]
+Precision = Annotated[
+    str, typer.Option(help="auto (bf16 where the GPU has it), fp32, bf16 or fp16.")
+]
+Small = Annotated[
+    int | None,
+    typer.Option(
+        metavar="SIDE",
+        min=1,
+        help="Take the small-image form: a stem of one 3x3 convolution, images of this side.",
+        show_default=False,
+    ),
+]
+ImageCount = Annotated[
+    int | None,
+    typer.Option("--images", min=1, help="Train on so many images only.", show_default="all"),
+]
+
+
+@app.command()
+def train(
+    spec: Spec,
+    data: Data = "digits",
+    recipe: Annotated[str, typer.Option(help="A YAML file or a shipped recipe.")] = "quick",
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Scale the recipe to so many epochs: batch, learning rate, warm-up, drop path "
+            "and averaging follow.",
+            show_default="the recipe's",
+        ),
+    ] = None,
+    as_written: Annotated[
+        bool, typer.Option("--as-written", help="Do not scale the recipe to the data.")
+    ] = False,
+    small: Small = None,
+    settings: Settings = None,
+    recipe_settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--recipe-set",
+            metavar="PATH=VALUE",
+            help="Change the recipe first, such as optimizer.lr=1e-3; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Start from these weights; a head of other classes starts anew.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1)] = 0,
+    images: ImageCount = None,
+    holdout: Annotated[
+        float | None,
+        typer.Option(
+            help="Test on this share of the training images instead of the test split.",
+            show_default=False,
+        ),
+    ] = None,
+    device: Device = None,
+    devices: Annotated[int, typer.Option(min=1, max=1024, help="Processes, one a GPU.")] = 1,
+    precision: Precision = "auto",
+    channels_last: Annotated[
+        bool | None,
+        typer.Option(help="Memory layout of the maps.", show_default="on a GPU"),
+    ] = None,
+    compile_: Annotated[bool, typer.Option("--compile", help="Use torch.compile.")] = False,
+    micro_batch: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Images that a device passes at once; gradients are accumulated to the batch.",
+            show_default="as many as fit",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The folder.", show_default="runs/SPEC-DATA-RECIPE, numbered"),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the training that this command began.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Train a network; leaves a folder with weights, curves and everything to go on with.
+
+    The head gets the classes of the data. The recipe is scaled to the size of the data set.
+    """
+    from archspec.runs import free_folder
+    from archspec.spec import read_spec
+    from archspec.train.devices import Setting
+    from archspec.train.folder import TrainingFolder
+    from archspec.train.prepare import prepare
+    from archspec.train.recipe import read_recipe
+
+    network = read_spec(spec, [edit_of(text) for text in settings or ()])
+    read = read_recipe(recipe, [edit_of(text) for text in recipe_settings or ()], network.name)
+    if small is not None:
+        from archspec.small import small_images
+
+        network = small_images(network, small)
+    if as_written and epochs is not None:
+        raise TrainError("--as-written keeps the recipe's epochs; leave it out, or --epochs")
+    found = prepare(
+        network,
+        read,
+        _absolute(data),
+        epochs=epochs,
+        as_written=as_written,
+        subset=images,
+        holdout=holdout,
+        seed=seed,
+        setting=Setting(device, precision, channels_last, compile_, micro_batch),  # type: ignore[arg-type]
+        devices=devices,
+        weights=None if weights is None else _absolute(weights),
+        command="archspec " + shlex.join(sys.argv[1:]),
+    )
+    stem = f"{found.spec.name}-{found.images.name.replace('/', '_')}-{read.name}"
+    if resume:
+        folder = _begun(out, stem, found.asked)
+    else:
+        folder = TrainingFolder.create(
+            out or free_folder(stem), found.asked, found.spec, found.recipe
+        )
+    if not as_json:
+        _tell_beginning(found, folder, small)
+    run(folder, as_json)
+
+
+def _absolute(source: str) -> str:
+    """A path that means the same from another folder; other names as they are."""
+    return str(Path(source).resolve()) if os.path.exists(source) else source
+
+
+def _begun(out: Path | None, stem: str, asked: Asked) -> TrainingFolder:
+    """The folder that the same command made before; raises RunError."""
+    from archspec.runs import numbered
+    from archspec.train.folder import TrainingFolder
+
+    if out is None:
+        there: list[Path] = []
+        for path in numbered(stem):
+            if not path.exists():
+                break
+            there.append(path)
+        if not there:
+            raise RunError(f"there is no runs/{stem} to go on with; leave --resume out to begin")
+        out = there[-1]
+    folder = TrainingFolder.open(out)
+    apart = folder.asked.differences(asked)
+    if apart:
+        raise RunError(
+            f"{out} was asked for something else ({', '.join(apart)}); `archspec resume {out}` "
+            "goes on as it began"
+        )
+    return folder
+
+
+def _tell_beginning(found: Prepared, folder: TrainingFolder, small: int | None) -> None:
+    asked, images = found.asked, found.images
+    typer.echo(
+        f"{asked.name} at {asked.resolution}: {asked.params / 1e6:.2f} Mparams with its own head, "
+        f"{asked.params_trained / 1e6:.2f} with {asked.classes} classes; "
+        f"{asked.flops / 1e9:.3f} GFLOPs (multiply-adds)"
+    )
+    kept = f" ({'; '.join(images.notes)})" if images.notes else ""
+    typer.echo(f"{images.name}: {asked.images} training and {asked.test_images} test images{kept}")
+    scaled = f", scaled: {', '.join(found.changes)}" if found.changes else ""
+    typer.echo(f"recipe {asked.recipe}{scaled}; seed {asked.seed}")
+    shape, side = found.spec.input.shape, images.side
+    if small is None and side is not None and max(side) * 2 <= shape.height:
+        typer.echo(
+            f"note: images of {side[0]}x{side[1]} are enlarged to {asked.resolution}; "
+            f"--small {side[0]} trains the network's small-image form"
+        )
+    typer.echo(f"folder {folder.path}")
+
+
+def run(folder: TrainingFolder, as_json: bool = False) -> None:
+    """Train what a folder asks for, or go on, and tell what came of it."""
+    from archspec.train.launch import launch
+    from archspec.train.progress import watched
+
+    try:
+        if folder.asked.devices > 1 and folder.result is None:
+            launch(folder.path, as_json)
+        else:
+            watched(folder, as_json)
+    except KeyboardInterrupt:
+        typer.echo(f"\nstopped; what was trained is kept: archspec resume {folder.path}", err=True)
+        raise typer.Exit(130) from None
+    finally:
+        _page(folder)
+    result = folder.result or {}
+    if as_json:
+        told = {"name": folder.asked.name, "folder": str(folder.path), **result}
+        print_json([{**told, "params": folder.asked.params, "flops": folder.asked.flops}])
+    elif result.get("state") == "failed":
+        typer.echo(f"failed before: {result['reason']}")
+    else:
+        averaged = " (averaged weights)" if result["ema_top1"] is not None else ""
+        typer.echo(
+            f"{result['top1']:.2f}% of {folder.asked.test_images} test images{averaged} after "
+            f"{result['epochs']} epochs in {result['seconds']:.0f} s of training, "
+            f"{result['images_per_second']:.0f} images a second"
+        )
+        typer.echo(
+            f"best epoch {result['best_epoch']}: {result['best_top1']:.2f}%, chosen on the test "
+            "images, so it flatters"
+        )
+        typer.echo(f"weights and spec in {folder.path}; page: {folder.path / 'report.html'}")
+    if result.get("state") == "failed":
+        raise typer.Exit(1)
+
+
+def _page(folder: TrainingFolder) -> None:
+    from reports.training import write_training_page
+
+    write_training_page(folder.path)
+
+
+@app.command()
+def evaluate(
+    spec: Annotated[
+        str,
+        typer.Argument(
+            metavar="SPEC",
+            help="A YAML file, a shipped name, or the folder of a training.",
+            show_default=False,
+        ),
+    ],
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="A .safetensors or .pth file, or timm:NAME.",
+            show_default="of a training: the averaged ones, else the last",
+        ),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="A parquet file or folder, a folder of images, hf:NAME, or `digits`.",
+            show_default="of a training: its own",
+        ),
+    ] = None,
+    settings: Settings = None,
+    crop: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01, max=1, help="Share of the image that is seen.", show_default="0.875"
+        ),
+    ] = None,
+    normalize: Annotated[
+        str | None,
+        typer.Option(
+            help="Mean and deviation of the channels: imagenet, half (0.5 and 0.5) or data.",
+            show_default="what the weights' file says, else imagenet",
+        ),
+    ] = None,
+    holdout: Annotated[
+        float | None, typer.Option(help="Test on this share of the training images.")
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, max=65536)] = 256,
+    device: Device = None,
+    precision: Precision = "auto",
+    as_json: Json = False,
+) -> None:
+    """Test given weights on a data set: top-1, top-5 and loss."""
+    from archspec.spec import read_spec
+    from archspec.train.devices import Setting, accelerator
+    from archspec.train.folder import RECORD, TrainingFolder
+    from archspec.train.images import open_images
+    from archspec.train.testing import Tester
+    from archspec.train.trainer import for_classes
+    from archspec.weights.checkpoints import read_checkpoint
+    from archspec.weights.loading import with_weights
+
+    edits = [edit_of(text) for text in settings or ()]
+    if (Path(spec) / RECORD).exists():
+        folder = TrainingFolder.open(Path(spec))
+        network = read_spec(folder.path / "spec.yaml", edits)
+        data = data or folder.asked.data
+        weights = weights or str(_weights_in(folder))
+        crop = crop or folder.recipe.resolution.crop
+        holdout = holdout if holdout is not None else folder.asked.holdout
+    else:
+        network = read_spec(spec, edits)
+    if weights is None or data is None:
+        missing = "--weights FILE" if weights is None else "--data D"
+        raise TrainError(f"evaluate needs {missing}; the folder of a training has its own")
+    handle = accelerator(Setting(device, precision))  # type: ignore[arg-type]
+    images = open_images(data, holdout=holdout)
+    if network.classes != len(images.classes):
+        raise TrainError(
+            f"{network.name} tells {network.classes} classes apart, but {data} has "
+            f"{len(images.classes)}"
+        )
+    network, _ = for_classes(network, images)
+    model, _ = with_weights(network, weights)
+    told = read_checkpoint(weights).channels
+    channels = _channels(normalize, told, images.mean, images.std)
+    model.to(handle.device)
+    tester = Tester(
+        network,
+        images,
+        handle,
+        crop=crop or 0.875,
+        mean=channels.mean,
+        std=channels.std,
+        batch=batch,
+    )
+    found = tester(model)
+    shape = network.input.shape
+    if as_json:
+        print_json([{"name": network.name, "weights": weights, "data": data, **found._asdict()}])
+        return
+    top5 = "-" if found.top5 is None else f"{found.top5:.2f}"
+    titles = [Column("network"), Column("input"), Column("images", number=True)]
+    titles += [Column(word, number=True) for word in ("top-1 %", "top-5 %", "loss")]
+    row = [network.name, f"{shape.height}x{shape.width}", f"{found.images}"]
+    print_table(Table(titles, [[*row, f"{found.top1:.2f}", top5, f"{found.loss:.4f}"]]))
+
+
+def _weights_in(folder: TrainingFolder) -> Path:
+    for name in ("ema", "last", "best"):
+        path = folder.path / f"{name}.safetensors"
+        if path.exists():
+            return path
+    raise RunError(f"{folder.path} holds no weights yet; `archspec resume {folder.path}` goes on")
+
+
+def _channels(
+    normalize: str | None,
+    told: Channels | None,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+) -> Channels:
+    from archspec.errors import did_you_mean
+    from archspec.train.images import IMAGENET_MEAN, IMAGENET_STD
+    from archspec.weights.checkpoints import Channels
+
+    known = {
+        "imagenet": Channels(IMAGENET_MEAN, IMAGENET_STD),
+        "half": Channels((0.5,) * 3, (0.5,) * 3),
+        "data": Channels(mean, std),
+    }
+    if normalize is None:
+        return told or known["imagenet"]
+    if normalize not in known:
+        raise TrainError(f"no normalization {normalize!r}: {did_you_mean(normalize, known)}")
+    return known[normalize]
