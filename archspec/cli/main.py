@@ -19,9 +19,10 @@ from archspec.errors import ArchspecError
 GROUPS: dict[str, tuple[str, ...]] = {
     "archspec.cli.specs": ("check", "show", "cost", "diff", "zoo", "schema"),
     "archspec.cli.weights": ("weights",),
-    "archspec.cli.search": ("search", "resume", "report"),
+    "archspec.cli.search": ("search",),
     "archspec.cli.train": ("train", "evaluate"),
     "archspec.cli.study": ("study",),
+    "archspec.cli.runs": ("resume", "report"),
 }
 _MODULES = {command: module for module, commands in GROUPS.items() for command in commands}
 

@@ -386,3 +386,17 @@ def _channels(
     if normalize not in known:
         raise TrainError(f"no normalization {normalize!r}: {did_you_mean(normalize, known)}")
     return known[normalize]
+
+
+def resume_training(path: Path, as_json: bool) -> None:
+    """Go on with a training, with other versions only after saying so."""
+    from archspec.runs import changed_versions
+    from archspec.train.folder import TrainingFolder
+
+    folder = TrainingFolder.open(path)
+    changed = changed_versions(folder.asked.versions)
+    if changed and folder.result is None:
+        typer.echo(
+            f"note: versions differ, so the result may, too: {', '.join(changed)}", err=True
+        )
+    run(folder, as_json)

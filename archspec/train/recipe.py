@@ -6,10 +6,10 @@ takes it to another data set or number of epochs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -29,7 +29,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Whole = Annotated[int, Field(strict=True, ge=1, le=10_000_000)]
+Whole = Annotated[int, Field(strict=True, ge=1, le=1_000_000_000)]
 #: parameters that weight decay may spare, by what they are
 Spared = Literal["norm", "bias", "scale", "position", "table", "token"]
 
@@ -38,7 +38,8 @@ class Optimizer(Strict):
     """Who takes the steps, and how large they are.
 
     lr: the peak, at the recipe's batch. rule: how lr follows another batch: in proportion (Goyal
-    et al., arXiv 1706.02677) or by its square root. spare: what is not decayed: norms' weights,
+    et al., arXiv 1706.02677), SGD's usual, or by its square root (Malladi et al., arXiv
+    2205.10287), that of the adaptive ones. spare: what is not decayed: norms' weights,
     biases, layer scales, position embeddings, tables of position biases, extra tokens.
     layer_decay: lr of a block is that of the next one times this (Bao et al., arXiv 2106.08254,
     appendix); layer_every: so many blocks share one. clip: largest norm of the gradient.
@@ -46,7 +47,7 @@ class Optimizer(Strict):
 
     name: Literal["sgd", "adamw", "lamb"]
     lr: Positive
-    rule: Literal["linear", "sqrt"] = "linear"
+    rule: Literal["linear", "sqrt"] | None = None
     weight_decay: NotNegative = 0.0
     spare: tuple[Spared, ...] = ("norm", "bias", "scale", "position", "token")
     momentum: Rate | None = None
@@ -67,6 +68,11 @@ class Optimizer(Strict):
         if len(set(self.spare)) < len(self.spare):
             raise LawError(f"a kind is spared twice, {shown(self.spare)}", ("spare",))
         return self
+
+    @property
+    def follows(self) -> Literal["linear", "sqrt"]:
+        """The rule that holds."""
+        return self.rule or ("linear" if self.name == "sgd" else "sqrt")
 
 
 class Schedule(Strict):
@@ -115,7 +121,9 @@ class Crop(Strict):
     """What of an image is seen in training: a random part that is resized (Szegedy et al., arXiv
     1409.4842, section 6), or all of it, moved by up to `padding` of its side."""
 
-    scale: tuple[Annotated[float, Field(gt=0, le=1)], Annotated[float, Field(gt=0, le=1)]] | None = None
+    scale: (
+        tuple[Annotated[float, Field(gt=0, le=1)], Annotated[float, Field(gt=0, le=1)]] | None
+    ) = None
     ratio: tuple[Positive, Positive] = (3 / 4, 4 / 3)
     padding: Share | None = None
 
@@ -170,8 +178,9 @@ class Recipe(Strict):
     """How a network is trained.
 
     images: size of the training set that it was written for. drop_path: the rate; the spec says
-    where. ema: decay a step of the averaged weights, batch norms' statistics included. networks:
-    edits for networks whose name matches, as a mapping of path: value.
+    where. dropout: before the classifier; null is what the spec's head says. ema: decay a step of
+    the averaged weights, batch norms' statistics included. networks: edits for networks whose name
+    matches, as a mapping of path: value.
     """
 
     format: Literal[1] = FORMAT
@@ -186,7 +195,7 @@ class Recipe(Strict):
     loss: Literal["softmax", "binary"] = "softmax"
     label_smoothing: Rate = 0.0
     drop_path: Rate = 0.0
-    dropout: Rate = 0.0
+    dropout: Rate | None = None
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     augment: Augment = Augment()
     resolution: Resolution = Resolution()
@@ -227,24 +236,57 @@ def read_recipe(
 ) -> Recipe:
     """A recipe from a file or a shipped name, for the network of a name; edits come last.
 
+    Of its `networks`, those whose pattern the name matches are applied in the order of the text.
     Raises SpecError with file, line, column, path and law where the text is wrong.
     """
-    path = source if isinstance(source, Path) else locate(source, RECIPE)
-    tree = resolve(path, (), RECIPE)
-    for pattern, settings in _networks(tree).items():
+    tree, networks = _read(source)
+    for pattern in networks:
         if network is not None and fnmatchcase(network, pattern):
-            apply_settings(tree, settings, tree.mark, RECIPE)
+            _apply(tree, networks, pattern)
     edit(tree, edits, RECIPE)
     return make_recipe(tree)
 
 
-def _networks(tree: MarkedDict) -> Mapping[str, Any]:
-    """Edits by network, taken out of the tree; each is tried, so that none is wrong unseen."""
-    mark = tree.marks.get("networks")
-    found = tree.pop("networks", None) or {}
-    if not isinstance(found, Mapping):
-        raise SpecError(f"networks is a mapping, but got {shown(found)}", mark, "networks")
-    return found
+def check_recipe(source: str | Path) -> Recipe:
+    """A recipe as it stands, each of its `networks` tried, so that none is wrong unseen.
+
+    Raises SpecError with file, line, column, path and law where the text is wrong.
+    """
+    recipe = read_recipe(source)
+    for pattern in network_patterns(source):
+        tree, networks = _read(source)
+        _apply(tree, networks, pattern)
+        make_recipe(tree)
+    return recipe
+
+
+def network_patterns(source: str | Path) -> tuple[str, ...]:
+    """The patterns of a recipe's `networks`, such as `convnext_tiny*`, in order."""
+    return tuple(_read(source)[1])
+
+
+def _read(source: str | Path) -> tuple[MarkedDict, MarkedDict]:
+    """The resolved tree of a recipe, and its `networks`, taken out of it."""
+    path = source if isinstance(source, Path) else locate(source, RECIPE)
+    tree = resolve(path, (), RECIPE)
+    networks = tree.pop("networks", None)
+    if networks is None:
+        networks = MarkedDict(tree.mark)
+    if not isinstance(networks, MarkedDict):
+        law = "networks is a mapping of name: {path: value}"
+        raise SpecError(f"{law}, but got {shown(networks)}", tree.marks.get("networks"), "networks")
+    return tree, networks
+
+
+def _apply(tree: MarkedDict, networks: MarkedDict, pattern: str) -> None:
+    try:
+        apply_settings(tree, networks[pattern], networks.marks.get(pattern), RECIPE)
+    except SpecError as error:
+        # `set` is the word for such edits everywhere else; here they stand under a name
+        place = error.path.removeprefix("set").lstrip(".")
+        path = ".".join(part for part in ("networks", pattern, place) if part)
+        problem = error.problem.replace("set is a mapping", "edits are a mapping", 1)
+        raise SpecError(problem, error.mark, path) from None
 
 
 def make_recipe(tree: MarkedDict) -> Recipe:
@@ -262,4 +304,12 @@ def parse_recipe(text: str, name: str = "recipe") -> Recipe:
     return make_recipe(tree)
 
 
-__all__ = ["RECIPE", "Recipe", "make_recipe", "parse_recipe", "read_recipe"]
+__all__ = [
+    "RECIPE",
+    "Recipe",
+    "check_recipe",
+    "make_recipe",
+    "network_patterns",
+    "parse_recipe",
+    "read_recipe",
+]

@@ -92,6 +92,8 @@ class Tester:
         with torch.inference_mode(), self.handle.autocast():
             for pixels, labels in self.feed.whole(self.batch * self.handle.num_processes):
                 images = test_view(pixels, self.side, self.crop, self.mean, self.std)
+                if self.spec.input.channels == 1:
+                    images = images.mean(1, keepdim=True)
                 logits = network(images.contiguous(memory_format=self.layout)).float()
                 sums += _counts(logits, labels).to(sums)
         network.train(training)
