@@ -109,14 +109,20 @@ class _Copies:
 
 
 def resolve(
-    path: Path, edits: Sequence[tuple[str, str]] = (), kind: Kind = NETWORK
+    path: Path,
+    edits: Sequence[tuple[str, str]] = (),
+    kind: Kind = NETWORK,
+    settings: Sequence[MarkedDict] = (),
 ) -> MarkedDict:
     """The tree of a file with its parents merged and each_stage dealt out.
 
+    settings: mappings of path: value, applied one after the other, as another text's `set` would.
     edits: (path, YAML value) pairs, applied last, as `--set path=value` gives them.
     """
     copies = _Copies()
     tree = _resolve(path, (), copies, kind)
+    for changes in settings:
+        apply_settings(tree, changes, changes.mark, kind, copies)
     edit(tree, edits, kind, copies)
     return deal(tree, copies) if kind is NETWORK else tree
 

@@ -86,6 +86,9 @@ def train(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1)] = 0,
     images: ImageCount = None,
+    test_images: Annotated[
+        int | None, typer.Option(min=1, help="Test on so many only.", show_default="all")
+    ] = None,
     holdout: Annotated[
         float | None,
         typer.Option(
@@ -144,6 +147,7 @@ def train(
         epochs=epochs,
         as_written=as_written,
         subset=images,
+        test_subset=test_images,
         holdout=holdout,
         seed=seed,
         setting=Setting(device, precision, channels_last, compile_, micro_batch),  # type: ignore[arg-type]

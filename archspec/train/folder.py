@@ -36,7 +36,7 @@ WATCHED = ("archspec-vision", "torch", "accelerate", "kornia", "numpy")
 class Asked:
     """What a training was asked to do, enough to go on with it, and what it trains.
 
-    images: to train on, of which `subset` were drawn where it is set; params: with the spec's own
+    images: to train on, drawn so many where `subset` is set, as are the test's by `test_subset`; params: with the spec's own
     head; params_trained: with one for the data's classes; flops: multiply-adds with the latter.
     """
 
@@ -64,6 +64,7 @@ class Asked:
     micro_batch: int | None = None
     devices: int = 1
     subset: int | None = None
+    test_subset: int | None = None
     holdout: float | None = None
     weights: str | None = None
     versions: dict[str, str] = field(default_factory=lambda: versions_of(WATCHED))

@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from archspec.errors import DataError
-from archspec.train.sources import DIGITS, decoded, images_of, labels_of, open_splits
+from archspec.train.sources import (
+    DIGITS,
+    decoded,
+    encoded_images,
+    images_of,
+    labels_of,
+    open_splits,
+)
 
 Numbers = NDArray[np.int64]
 
@@ -98,11 +105,16 @@ class ImageSet:
 
 
 def open_images(
-    data: str, *, images: int | None = None, holdout: float | None = None, seed: int = 0
+    data: str,
+    *,
+    images: int | None = None,
+    test_images: int | None = None,
+    holdout: float | None = None,
+    seed: int = 0,
 ) -> ImageSet:
     """A data set: `digits`, a parquet file or folder, a folder of images, or `hf:NAME`.
 
-    images: so many training images, drawn by seed, of each class alike. holdout: a share of the
+    images, test_images: so many of a split, drawn by seed, of each class alike. holdout: a share of the
     training split that takes the place of the test split, which is then never seen. The test split
     is `test`, else `validation`, else a tenth of the training images, of each class alike.
     Raises DataError where the data cannot be read, or holds too little.
@@ -117,14 +129,20 @@ def open_images(
         train = train.pick(_rest(train.count, apart), "train")
         notes.append(f"{test.count} training images held out to test on")
     if images is not None:
-        if not len(held.classes) <= images <= train.count:
-            raise DataError(
-                f"{len(held.classes)} <= images <= {train.count} must hold for {data}, but got "
-                f"{images}"
-            )
-        train = train.pick(_drawn(train.labels, images, seed), "train")
+        train = _some(train, images, seed, len(held.classes), data)
         notes.append(f"{images} of the training images")
+    if test_images is not None:
+        test = _some(test, test_images, seed, len(held.classes), data)
+        notes.append(f"{test_images} of the test images")
     return replace(held, train=train, test=test, notes=tuple(notes))
+
+
+def _some(split: Split, count: int, seed: int, classes: int, data: str) -> Split:
+    if not classes <= count <= split.count:
+        raise DataError(
+            f"{classes} <= images <= {split.count} must hold for {data}, but got {count}"
+        )
+    return split.pick(_drawn(split.labels, count, seed), split.name)
 
 
 @lru_cache(maxsize=2)
@@ -204,8 +222,8 @@ def _split(table: Any, name: str, data: str) -> tuple[Split, tuple[str, ...]]:
     if first.size * len(labels) > RESIDENT:
         return Split(name, labels, None, table), names
     pixels = torch.empty(len(labels), 3, *first.shape[:2], dtype=torch.uint8)
-    for place, row in enumerate(table):
-        image = np.asarray(decoded(row["image"], data))
+    for place, encoded in enumerate(encoded_images(table)):
+        image = np.asarray(decoded(encoded, data))
         if image.shape != first.shape:
             # of different sizes: each is cropped and resized when it is read
             return Split(name, labels, None, table), names

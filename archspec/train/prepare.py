@@ -37,6 +37,7 @@ def prepare(
     epochs: int | None = None,
     as_written: bool = False,
     subset: int | None = None,
+    test_subset: int | None = None,
     holdout: float | None = None,
     seed: int = 0,
     setting: Setting = USUAL,
@@ -50,7 +51,7 @@ def prepare(
     tried, so that what is wrong with them is told before a run begins.
     """
     accelerator(setting)
-    images = open_images(data, images=subset, holdout=holdout)
+    images = open_images(data, images=subset, test_images=test_subset, holdout=holdout)
     used = recipe if as_written else scaled(recipe, images.train_count, epochs)
     side = used.resolution.train
     own = spec if side is None else at_side(spec, (side, side))
@@ -82,6 +83,7 @@ def prepare(
         micro_batch=setting.micro_batch,
         devices=devices,
         subset=subset,
+        test_subset=test_subset,
         holdout=holdout,
         weights=weights,
         created=now(),

@@ -65,7 +65,12 @@ def run_training(
 def images_for(folder: TrainingFolder) -> ImageSet:
     """The images that a training was asked to use, normalised as its first weights expect."""
     asked = folder.asked
-    images = open_images(asked.data, images=asked.subset, holdout=asked.holdout)
+    images = open_images(
+        asked.data,
+        images=asked.subset,
+        test_images=asked.test_subset,
+        holdout=asked.holdout,
+    )
     if images.train_count != asked.images or len(images.classes) != asked.classes:
         raise RunError(
             f"{asked.data} has changed: {asked.images} training images of {asked.classes} classes "

@@ -198,12 +198,19 @@ class Trainer:
     # One step --------------------------------------------------------------------------------
 
     def one_step(self, pixels: Tensor, labels: Tensor) -> Tensor:
-        """Augment, pass forward and back in micro-batches, step; returns the loss (device)."""
+        """Augment a batch and learn from it; returns the loss, on the device."""
         torch.manual_seed(step_seed(self.seed, self.step, self.handle.process_index))
+        return self.learn(*self.seen(pixels, labels))
+
+    def seen(self, pixels: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """What the network sees of a batch: images (n, C, h, w) and soft targets (n, classes)."""
         images, targets = self.mix(self.augment(pixels), labels)
         if self.grey:
             images = images.mean(1, keepdim=True)
-        images = images.contiguous(memory_format=self.layout)
+        return images.contiguous(memory_format=self.layout), targets
+
+    def learn(self, images: Tensor, targets: Tensor) -> Tensor:
+        """Pass forward and back in micro-batches, and step; returns the loss, on the device."""
         total = torch.zeros((), device=self.device)
         parts = list(
             zip(torch.split(images, self.micro), torch.split(targets, self.micro), strict=True)
