@@ -26,9 +26,10 @@ from archspec.cli.tables import Column, Table, numbers, print_table
 from archspec.small import small_images
 from archspec.spec import read_spec
 from archspec.train.devices import Setting, checked_device
+from archspec.train.head import for_classes
 from archspec.train.images import ImageSet, open_images
 from archspec.train.recipe import Augment, Recipe, read_recipe
-from archspec.train.trainer import Trainer, for_classes
+from archspec.train.trainer import Trainer
 
 NETWORKS = ("resnet18", "convnext_tiny", "cmt_ti", "replknet_31b", "deit_tiny_patch16_224")
 #: of these the settings are compared; a CPU has neither fp16 nor much use for the rest
@@ -93,7 +94,7 @@ class Bench:
         self.spec, self.name, self.images, self.device = spec, name, images, device
         self.steps, self.repeats = steps, repeats
 
-    def trainer(self, recipe: Recipe, batch: int, **setting: Any) -> Trainer:
+    def _trainer(self, recipe: Recipe, batch: int, **setting: Any) -> Trainer:
         wanted = Setting(**{"device": self.device, **setting})
         used = recipe.model_copy(update={"batch": batch})
         return Trainer(self.spec, self.plan, used, self.images, 0, wanted)
@@ -103,11 +104,11 @@ class Bench:
         quick, modern = read_recipe("quick"), read_recipe("convnext")
         still = quick.model_copy(update={"augment": NOTHING})
         made = {
-            "loading": self.trainer(still, batch),
-            "quick": self.trainer(quick, batch),
-            "convnext": self.trainer(modern.model_copy(update={"ema": None}), batch),
+            "loading": self._trainer(still, batch),
+            "quick": self._trainer(quick, batch),
+            "convnext": self._trainer(modern.model_copy(update={"ema": None}), batch),
         }
-        fixed = self.trainer(still, batch)
+        fixed = self._trainer(still, batch)
         images, targets = fixed.seen(*next(fed(fixed)))
         feeds = {word: fed(trainer) for word, trainer in made.items()}
         steps: dict[str, Callable[[], Tensor]] = {"fixed": lambda: fixed.learn(images, targets)}
@@ -129,7 +130,7 @@ class Bench:
         """Images a second of one fixed batch under a setting."""
         still = read_recipe("quick").model_copy(update={"augment": NOTHING})
         try:
-            trainer = self.trainer(still, batch, **setting)
+            trainer = self._trainer(still, batch, **setting)
             images, targets = trainer.seen(*next(fed(trainer)))
             rates = [
                 self.rate(lambda: trainer.learn(images, targets), batch)

@@ -7,28 +7,22 @@ from typing import Any
 
 import pytest
 import torch
+from tiny_training import NORMED, PLAIN, digits, network, recipe
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from archspec.build import build
 from archspec.errors import Diverged, OutOfMemory, TooSlow, TrainError
 from archspec.spec import parse_spec
+from archspec.train.attempts import in_memory, pace, train
 from archspec.train.devices import Setting, accelerator, checked_device
 from archspec.train.feed import epoch_order
+from archspec.train.head import for_classes, set_dropout
 from archspec.train.images import ImageSet
 from archspec.train.initialise import start
 from archspec.train.recipe import Optimizer, Resolution
-from archspec.train.trainer import (
-    Epoch,
-    Trainer,
-    for_classes,
-    in_memory,
-    pace,
-    set_dropout,
-    step_seed,
-    train,
-)
-from tests.tiny_training import NORMED, PLAIN, digits, network, recipe
+from archspec.train.results import Epoch
+from archspec.train.trainer import Trainer, step_seed
 
 CPU = Setting("cpu", "fp32")
 #: whole digits, not moved and not mirrored: nothing about a step is random
@@ -77,7 +71,7 @@ def test_it_is_the_training_that_one_would_write_by_hand() -> None:
                 group["lr"] = 0.1 * (1 + math.cos(math.pi * done)) / 2
             loss = F.cross_entropy(model(inputs[places]), labels[places])
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
 
     for mine, theirs in zip(made.raw.parameters(), model.parameters(), strict=True):

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from tiny_training import NORMED, network, recipe, tensors
 from typer.testing import CliRunner
 
 from archspec.cli.main import app
@@ -22,9 +23,8 @@ from archspec.train.devices import Setting
 from archspec.train.folder import TrainingFolder
 from archspec.train.prepare import prepare
 from archspec.train.recipe import Augment, Crop, Optimizer, Recipe
+from archspec.train.results import Tick
 from archspec.train.run import run_training
-from archspec.train.trainer import Tick
-from tests.tiny_training import NORMED, network, recipe, tensors
 
 #: everything random at once: crops, mixes, dropped paths, dropout, repeats, averaged weights
 NOISY = recipe(

@@ -310,9 +310,9 @@ def evaluate(
     from archspec.spec import read_spec
     from archspec.train.devices import Setting, accelerator
     from archspec.train.folder import RECORD, TrainingFolder
+    from archspec.train.head import for_classes
     from archspec.train.images import open_images
     from archspec.train.testing import Tester
-    from archspec.train.trainer import for_classes
     from archspec.weights.checkpoints import read_checkpoint
     from archspec.weights.loading import with_weights
 

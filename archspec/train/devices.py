@@ -85,9 +85,3 @@ def out_of_memory(error: BaseException) -> bool:
         return True
     # torch's allocator on the CPU has no error of its own
     return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-
-
-def free_memory(device: torch.device) -> None:
-    """Give back what torch keeps for later."""
-    if device.type == "cuda":
-        torch.cuda.empty_cache()

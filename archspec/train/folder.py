@@ -36,8 +36,9 @@ WATCHED = ("archspec-vision", "torch", "accelerate", "kornia", "numpy")
 class Asked:
     """What a training was asked to do, enough to go on with it, and what it trains.
 
-    images: to train on, drawn so many where `subset` is set, as are the test's by `test_subset`; params: with the spec's own
-    head; params_trained: with one for the data's classes; flops: multiply-adds with the latter.
+    images: to train on; subset, test_subset: of a split that are drawn, null is all. params: with
+    the spec's own head; params_trained: with one for the data's classes; flops: multiply-adds with
+    the latter.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)

@@ -11,12 +11,13 @@ from archspec.runs import now
 from archspec.spec import NetworkSpec
 from archspec.train.devices import USUAL, Setting, accelerator
 from archspec.train.folder import Asked
+from archspec.train.head import for_classes
 from archspec.train.images import ImageSet, open_images
 from archspec.train.recipe import Recipe
 from archspec.train.run import load_start
 from archspec.train.scaling import changes, scaled
 from archspec.train.testing import at_side
-from archspec.train.trainer import for_classes, steps_an_epoch
+from archspec.train.trainer import steps_an_epoch
 
 
 class Prepared(NamedTuple):

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from archspec.train.folder import TrainingFolder
+from archspec.train.results import Epoch, Result, Tick
 from archspec.train.run import run_training
-from archspec.train.trainer import Epoch, Result, Tick
 
 #: a line where there is no terminal, at most every so many seconds
 LINE_EVERY = 10.0

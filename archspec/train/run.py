@@ -20,10 +20,13 @@ from archspec.build import Network
 from archspec.errors import RunError, TrainError, WeightsError
 from archspec.runs import locked, write_whole
 from archspec.spec import NetworkSpec
+from archspec.train.attempts import in_memory
 from archspec.train.devices import Setting
 from archspec.train.folder import CHECKPOINT, TrainingFolder
+from archspec.train.head import for_classes
 from archspec.train.images import IMAGENET_MEAN, IMAGENET_STD, ImageSet, open_images
-from archspec.train.trainer import Epoch, Look, Result, Trainer, for_classes, in_memory
+from archspec.train.results import Epoch, Look, Result
+from archspec.train.trainer import Trainer
 from archspec.weights.checkpoints import Channels, read_checkpoint, told_of, write_checkpoint
 from archspec.weights.loading import load_state
 from archspec.weights.matching import OWN

@@ -11,27 +11,27 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from archspec.build import Network, build, set_drop_path
-from archspec.errors import Diverged, OutOfMemory, TooSlow, TrainError
+from archspec.errors import Diverged, TooSlow, TrainError
 from archspec.plan import NetworkPlan
-from archspec.planning import plan_network
 from archspec.spec import NetworkSpec
 from archspec.train.augment import Augmentation
-from archspec.train.devices import USUAL, Setting, accelerator, free_memory, out_of_memory
+from archspec.train.devices import USUAL, Setting, accelerator
 from archspec.train.feed import Feed, epoch_order
+from archspec.train.head import set_dropout
 from archspec.train.images import ImageSet
 from archspec.train.initialise import start
 from archspec.train.losses import make_loss
 from archspec.train.mixing import Mixing
 from archspec.train.optimizers import make_optimizer
 from archspec.train.recipe import Recipe
+from archspec.train.results import Epoch, Look, Result, Tick
 from archspec.train.schedules import make_schedule
 from archspec.train.testing import Tested, Tester
 
@@ -40,81 +40,6 @@ LOOK_EVERY = 25
 #: the pace is known after so many steps, the first of which warm up
 PACE_AFTER = 12
 PACE_SKIPS = 4
-
-
-class Epoch(NamedTuple):
-    """What one epoch came to.
-
-    loss: mean over its training steps. lr: of its last step, the head's where blocks differ.
-    top1, test_loss: on the test split, in percent; ema_...: of the averaged weights. seconds and
-    images a second: of its training, tests apart.
-    """
-
-    epoch: int
-    step: int
-    loss: float
-    lr: float
-    top1: float
-    test_loss: float
-    ema_top1: float | None
-    ema_test_loss: float | None
-    seconds: float
-    images_per_second: float
-
-    @property
-    def chosen(self) -> float:
-        """Top-1 of the averaged weights where there are any."""
-        return self.top1 if self.ema_top1 is None else self.ema_top1
-
-
-class Result(NamedTuple):
-    """What a training came to; top1 is that of the last epoch, averaged weights first.
-
-    best_top1 was chosen on the test split, and flatters. micro_batch: images at once.
-    """
-
-    top1: float
-    last_top1: float
-    ema_top1: float | None
-    best_top1: float
-    best_epoch: int
-    test_loss: float
-    epochs: int
-    steps: int
-    seconds: float
-    images_per_second: float
-    micro_batch: int
-    stopped: bool
-
-
-class Tick(NamedTuple):
-    """Where a training stands: steps done of all, the epoch, and the last loss that was seen."""
-
-    step: int
-    steps: int
-    epoch: int
-    loss: float | None
-
-
-Watch = Callable[[Epoch], bool]
-Look = Callable[[Tick], None]
-
-
-def for_classes(spec: NetworkSpec, images: ImageSet) -> tuple[NetworkSpec, NetworkPlan]:
-    """The spec with a head for the classes of a data set; raises TrainError where it has none."""
-    spec = spec.model_copy(update={"classes": len(images.classes)})
-    plan = plan_network(spec)
-    out = plan.out
-    if out.positions != 1 or out.extras or out.channels != len(images.classes):
-        raise TrainError(
-            f"{spec.name} does not end in {len(images.classes)} classes but in {out}; end its "
-            "head with {linear: classes} to train it"
-        )
-    if plan.shape.channels not in (1, 3):
-        raise TrainError(
-            f"images have 3 channels, or 1 in grey, but {spec.name} takes {plan.shape.channels}"
-        )
-    return spec, plan
 
 
 class Trainer:
@@ -269,7 +194,7 @@ class Trainer:
             if self.step % LOOK_EVERY == 0 or self.step % self.steps_an_epoch == 0:
                 seen = self._finite(loss)
             if slowest is not None and done in (PACE_SKIPS, PACE_AFTER):
-                self._wait()
+                self.wait()
                 if done == PACE_SKIPS:
                     paced = time.perf_counter()
                 else:
@@ -280,7 +205,7 @@ class Trainer:
             self.epoch_seconds += now - began
             yield
             began = time.perf_counter()
-        self._wait()
+        self.wait()
         self.epoch_seconds += time.perf_counter() - began
 
     def close_epoch(self) -> Epoch:
@@ -382,110 +307,10 @@ class Trainer:
                 f"{slowest:g} s are allowed"
             )
 
-    def _wait(self) -> None:
+    def wait(self) -> None:
+        """Until the GPU has done what it was given."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-
-
-def train(
-    spec: NetworkSpec,
-    plan: NetworkPlan,
-    recipe: Recipe,
-    images: ImageSet,
-    seed: int,
-    *,
-    device: str | None = None,
-    precision: str = "auto",
-    watch: Watch = lambda epoch: True,
-    look: Look = lambda tick: None,
-    slowest: float | None = None,
-) -> Result:
-    """Train one network from nothing, in memory; `run_training` is the one that leaves files.
-
-    spec: with the classes of `images`, at the resolution of the training. recipe: scaled to them
-    already. watch: False stops early. slowest: seconds that the whole training may take, judged by
-    the pace of its first steps. Raises Diverged, OutOfMemory or TooSlow.
-    """
-    setting = Setting(device, precision)  # type: ignore[arg-type]
-
-    def attempt(setting: Setting) -> Result:
-        trainer = Trainer(spec, plan, recipe, images, seed, setting)
-        while not trainer.done:
-            for _ in trainer.run_epoch(look, slowest):
-                pass
-            if not watch(trainer.close_epoch()):
-                return trainer.result(stopped=not trainer.done)
-        return trainer.result()
-
-    return in_memory(attempt, setting, recipe)
-
-
-def in_memory(attempt: Callable[[Setting], Result], setting: Setting, recipe: Recipe) -> Result:
-    """Try a training with ever smaller micro-batches until it fits the memory.
-
-    The batch stays what it is: gradients are accumulated, so that results stay comparable (batch
-    norms see the micro-batch alone). Raises OutOfMemory where one image at a time is too much.
-    """
-    micro = setting.micro_batch or recipe.batch
-    while True:
-        try:
-            return attempt(setting)
-        except (RuntimeError, MemoryError) as error:
-            if not out_of_memory(error):
-                raise TrainError(f"torch refused: {str(error).splitlines()[0]}") from error
-            told = str(error).splitlines()[0] if str(error) else type(error).__name__
-        # outside of the handler: the error holds on to the tensors of its frames
-        if micro == 1:
-            raise OutOfMemory(f"out of memory even with one image at a time: {told}")
-        micro = micro // 2
-        setting = Setting(
-            setting.device, setting.precision, setting.channels_last, setting.compile, micro
-        )
-        free_memory(torch.device(setting.device or "cuda" if torch.cuda.is_available() else "cpu"))
-
-
-def pace(
-    spec: NetworkSpec,
-    plan: NetworkPlan,
-    recipe: Recipe,
-    images: ImageSet,
-    setting: Setting = USUAL,
-) -> float:
-    """Seconds that an epoch takes with its test, timed on a few steps that are thrown away."""
-    trainer = Trainer(spec, plan, recipe, images, 0, setting)
-    steps = trainer.run_epoch()
-    taken = 0.0
-    for done, _ in enumerate(steps, 1):
-        if done == PACE_SKIPS:
-            trainer._wait()
-            taken = -time.perf_counter()
-        if done == PACE_AFTER:
-            break
-    else:
-        done = trainer.steps_an_epoch
-    trainer._wait()
-    taken += time.perf_counter()
-    began = time.perf_counter()
-    trainer.test(trainer.raw)
-    tested = time.perf_counter() - began
-    return taken / max(1, done - PACE_SKIPS) * trainer.steps_an_epoch + tested
-
-
-def set_dropout(model: Network, rate: float) -> None:
-    """Dropout before the classifier: the head's own, or one in front of its last linear layer."""
-    own = [module for module in model.head.modules() if isinstance(module, nn.Dropout)]
-    if own:
-        own[-1].p = rate
-        return
-    layers = [module for module in model.head.modules() if isinstance(module, nn.Linear)]
-    if not rate or not layers:
-        return
-
-    def drop(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        return (functional.dropout(inputs[0], rate, module.training), *inputs[1:])
-
-    # a hook, not a module: the names in the state dict stay those of the spec
-    layers[-1].register_forward_pre_hook(drop)
 
 
 def step_seed(seed: int, step: int, process: int) -> int:

@@ -1,0 +1,97 @@
+"""A training tried: in memory, with ever smaller pieces where memory runs out, or for its pace."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+
+from archspec.errors import OutOfMemory, TrainError
+from archspec.plan import NetworkPlan
+from archspec.spec import NetworkSpec
+from archspec.train.devices import USUAL, Setting, out_of_memory
+from archspec.train.images import ImageSet
+from archspec.train.recipe import Recipe
+from archspec.train.results import Look, Result, Watch
+from archspec.train.trainer import PACE_AFTER, PACE_SKIPS, Trainer
+
+
+def train(
+    spec: NetworkSpec,
+    plan: NetworkPlan,
+    recipe: Recipe,
+    images: ImageSet,
+    seed: int,
+    *,
+    device: str | None = None,
+    precision: str = "auto",
+    watch: Watch = lambda epoch: True,
+    look: Look = lambda tick: None,
+    slowest: float | None = None,
+) -> Result:
+    """Train one network from nothing, in memory; `run_training` is the one that leaves files.
+
+    spec: with the classes of `images`, at the resolution of the training. recipe: scaled to them
+    already. watch: False stops early. slowest: seconds that the whole training may take, judged by
+    the pace of its first steps. Raises Diverged, OutOfMemory or TooSlow.
+    """
+    setting = Setting(device, precision)  # type: ignore[arg-type]
+
+    def attempt(setting: Setting) -> Result:
+        trainer = Trainer(spec, plan, recipe, images, seed, setting)
+        while not trainer.done:
+            for _ in trainer.run_epoch(look, slowest):
+                pass
+            if not watch(trainer.close_epoch()):
+                return trainer.result(stopped=not trainer.done)
+        return trainer.result()
+
+    return in_memory(attempt, setting, recipe)
+
+
+def in_memory(attempt: Callable[[Setting], Result], setting: Setting, recipe: Recipe) -> Result:
+    """Try a training with ever smaller micro-batches until it fits the memory.
+
+    The batch stays what it is: gradients are accumulated, so that results stay comparable (batch
+    norms see the micro-batch alone). Raises OutOfMemory where one image at a time is too much.
+    """
+    micro = setting.micro_batch or recipe.batch
+    while True:
+        try:
+            return attempt(setting)
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise TrainError(f"torch refused: {str(error).splitlines()[0]}") from error
+            told = str(error).splitlines()[0] if str(error) else type(error).__name__
+        # outside of the handler: the error holds on to the tensors of its frames
+        if micro == 1:
+            raise OutOfMemory(f"out of memory even with one image at a time: {told}")
+        micro = micro // 2
+        setting = replace(setting, micro_batch=micro)
+        torch.cuda.empty_cache()  # does nothing where there is no GPU
+
+
+def pace(
+    spec: NetworkSpec,
+    plan: NetworkPlan,
+    recipe: Recipe,
+    images: ImageSet,
+    setting: Setting = USUAL,
+) -> float:
+    """Seconds that an epoch takes with its test, timed on a few steps that are thrown away."""
+    trainer = Trainer(spec, plan, recipe, images, 0, setting)
+    began, timed = time.perf_counter(), 0
+    for done, _ in enumerate(trainer.run_epoch(), 1):
+        timed += 1
+        if done == PACE_SKIPS:
+            trainer.wait()
+            began, timed = time.perf_counter(), 0
+        if done == PACE_AFTER:
+            break
+    trainer.wait()
+    step = (time.perf_counter() - began) / timed if timed else 0.0
+    began = time.perf_counter()
+    trainer.test(trainer.raw)
+    return step * trainer.steps_an_epoch + time.perf_counter() - began
