@@ -1,13 +1,26 @@
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
 import torch
+from tiny_training import NORMED, network, recipe, tensors
 
 from archspec.build import build
 from archspec.planning import plan_network
+from archspec.small import small_images
 from archspec.spec import read_spec
+from archspec.train.attempts import train
+from archspec.train.devices import Precision, Setting
+from archspec.train.folder import TrainingFolder
+from archspec.train.head import for_classes
+from archspec.train.images import open_images
+from archspec.train.prepare import prepare
+from archspec.train.recipe import Augment, Recipe, read_recipe
+from archspec.train.results import Tick
+from archspec.train.run import run_training
 from search.folder import Budget, RunFolder, RunInfo
 from search.run import Search
 from search.scores import Scorer
@@ -55,3 +68,82 @@ def test_a_search_on_cuda_is_repeatable(tmp_path: Path) -> None:
         frames.append(folder.frame())
     assert list(frames[0]["spec"]) == list(frames[1]["spec"])
     assert list(frames[0]["score"]) == list(frames[1]["score"])
+
+
+# Training -----------------------------------------------------------------------------------------
+
+
+def training(path: Path, setting: Setting, used: Recipe) -> TrainingFolder:
+    found = prepare(network(NORMED), used, "digits", as_written=True, subset=256, setting=setting)
+    return TrainingFolder.create(path, found.asked, found.spec, found.recipe)
+
+
+def test_a_training_on_cuda_is_that_on_cpu(tmp_path: Path) -> None:
+    """Nothing random: the same sums, in another order."""
+    still = recipe(augment=Augment(flip=0.0))
+    for name in ("cuda", "cpu"):
+        run_training(training(tmp_path / name, Setting(name, "fp32"), still))
+    there, here = (tensors(tmp_path / name / "last.safetensors") for name in ("cuda", "cpu"))
+    for name, value in here.items():
+        assert torch.allclose(there[name], value, atol=1e-3), name
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_learns_as_well(tmp_path: Path, precision: Precision) -> None:
+    longer = read_recipe("quick").model_copy(update={"epochs": 10, "batch": 32})
+    found = []
+    for word in ("fp32", precision):
+        folder = training(tmp_path / word, Setting("cuda", word), longer)
+        run_training(folder)
+        assert folder.result is not None
+        found.append(folder.result["top1"])
+    assert found[1] > found[0] - 10
+
+
+def test_a_training_on_cuda_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+    noisy = recipe(ema=0.9, drop_path=0.2, augment=Augment(mixup=0.8, erasing=0.25))
+    whole = training(tmp_path / "whole", Setting("cuda", "fp32"), noisy)
+    run_training(whole)
+    folder = training(tmp_path / "stopped", Setting("cuda", "fp32"), noisy)
+
+    def look(tick: Tick) -> None:
+        if tick.step == 11:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_training(folder, look)
+    run_training(TrainingFolder.open(folder.path))
+    mine, theirs = (tensors(path / "ema.safetensors") for path in (folder.path, whole.path))
+    for name, value in theirs.items():
+        assert torch.allclose(mine[name], value, atol=1e-4), name
+
+
+def test_cuda_out_of_memory_is_tried_again_with_smaller_pieces() -> None:
+    """A network whose maps need more than is left of the GPU for the whole batch."""
+    images = open_images("digits")
+    spec, plan = for_classes(small_images(read_spec("resnet50"), 64), images)
+    used = recipe(batch=512, epochs=1)
+    limit = 4 << 30
+    whole = torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.set_per_process_memory_fraction(limit / whole)
+    try:
+        result = train(spec, plan, used, images, 0, device="cuda", precision="fp32")
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert result.micro_batch < 512
+    assert result.steps == 2
+
+
+def test_compiled_and_channels_last_train_the_same(tmp_path: Path) -> None:
+    still = recipe(augment=Augment(flip=0.0))
+    losses: list[float] = []
+    for setting in (
+        Setting("cuda", "fp32", channels_last=False),
+        Setting("cuda", "fp32", channels_last=True),
+        Setting("cuda", "fp32", compile=True),
+    ):
+        folder = training(tmp_path / str(len(losses)), setting, still)
+        run_training(folder)
+        assert folder.result is not None
+        losses.append(folder.result["test_loss"])
+    assert losses[1:] == pytest.approx([losses[0]] * 2, rel=1e-2)
