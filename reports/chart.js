@@ -22,7 +22,9 @@ function rowsOf(role, front) {
 function fill(trace, metric) {
   const rows = rowsOf(trace.meta, data.fronts[metric.key])
     .filter((row) => points[metric.key][row] !== null);
-  return { ...trace, type: webgl ? trace.type : "scatter", visible: !hiddenRoles.has(trace.meta),
+  const bars = trace.error_y ? { error_y: { ...trace.error_y,
+    array: rows.map((row) => data.parts.spread[row]) } } : {};
+  return { ...trace, ...bars, type: webgl ? trace.type : "scatter", visible: !hiddenRoles.has(trace.meta),
     x: rows.map((row) => points[metric.key][row] / metric.divisor),
     y: rows.map((row) => points.score[row]),
     customdata: rows, hoverinfo: "none" };

@@ -19,6 +19,8 @@ from reports.metrics import Metric
 from reports.palette import LIGHT, Palette
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+SPREAD = "part.spread"
+"""The column of the standard deviation over seeds, where networks were trained with several."""
 WEBGL_ABOVE = 2000
 """From this many points on, marks are drawn by WebGL: SVG nodes make a browser crawl."""
 
@@ -123,8 +125,13 @@ def history_figure(
 
 
 def _points(rows: pd.DataFrame, metric: Metric) -> dict[str, object]:
-    """x, y, trial numbers and hover text (Plotly reads markup in it, so it is escaped)."""
+    """x, y, trial numbers and hover text (Plotly reads markup in it, so it is escaped); where the
+    score is a mean over seeds, one standard deviation to either side."""
     stages = rows["stages"].fillna("").astype(str)
+    spread = {}
+    if SPREAD in rows:
+        deviations = rows[SPREAD].to_numpy(np.float64)
+        spread = {"error_y": {"type": "data", "array": deviations, "thickness": 1, "width": 2.5}}
     return {
         "x": rows[metric.key].to_numpy(np.float64) / metric.divisor,
         "y": rows["score"].to_numpy(np.float64),
@@ -134,6 +141,7 @@ def _points(rows: pd.DataFrame, metric: Metric) -> dict[str, object]:
             for title, text in zip(titles(rows), stages, strict=True)
         ],
         "hovertemplate": "%{text}<br>score %{y}<br>%{x}<extra></extra>",
+        **spread,
     }
 
 

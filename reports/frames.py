@@ -1,7 +1,8 @@
 """What to show, computed from the frame of a run: the figures and the page only draw it.
 
 A frame has one row a trial. `kind` says who proposed it (search, random, shipped) and `state` what
-became of it (scored, repeat, infeasible, failed); `score` is better when higher, costs when lower.
+became of it (scored, repeat, pruned, infeasible, failed); `score` is better when higher, costs when
+lower.
 Each kind counts its trials from 0, so a row is known by its position in the frame.
 """
 
@@ -44,7 +45,7 @@ class History(NamedTuple):
 
 
 class Trouble(NamedTuple):
-    """Trials that were infeasible or failed for one reason; `alike`: up to the figures in it."""
+    """Trials infeasible, pruned or failed for one reason; `alike`: up to the figures in it."""
 
     state: str
     reason: str
@@ -107,12 +108,12 @@ def history(frame: pd.DataFrame, kind: str) -> History:
 
 
 def troubles(frame: pd.DataFrame) -> tuple[Trouble, ...]:
-    """Why trials were infeasible or failed, the commonest reason first.
+    """Why trials were infeasible, pruned or failed, the commonest reason first.
 
     Reasons that differ only in their figures are one group, told by its first trial.
     """
     groups: dict[tuple[str, str], list[tuple[int, str]]] = {}
-    rows = _placed(frame)[frame["state"].isin(("infeasible", "failed"))]
+    rows = _placed(frame)[frame["state"].isin(("infeasible", "pruned", "failed"))]
     for row, state, reason in zip(rows["row"], rows["state"], rows["reason"], strict=True):
         text = reason if isinstance(reason, str) and reason else "no reason was recorded"
         pattern = re.sub(r"\d+(?:[.,]\d+)*", "#", text)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +13,7 @@ from plotly.offline import get_plotlyjs
 
 from reports.frames import agreements, front, scored, titles, troubles
 from reports.metrics import COSTS
+from reports.offline import part, policy
 from reports.palette import DARK, LIGHT
 from reports.payload import first_axis, payload, script_safe
 
@@ -41,10 +39,10 @@ def write_page(
     saved from the page.
     """
     plotly = Markup(get_plotlyjs())
-    script = Markup("\n".join(_part(name) for name in SCRIPTS))
+    script = Markup("\n".join(part(name) for name in SCRIPTS))
     data = payload(info, frame, next_commands, files or {})
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    html = environment.from_string(_part("page.html")).render(
+    html = environment.from_string(part("page.html")).render(
         info=info,
         budget=" and ".join(str(budget) for budget in info.budgets),
         counts=_counts(frame),
@@ -55,10 +53,10 @@ def write_page(
         troubles=troubles(frame),
         titles=titles(frame),
         agreements=agreements(frame),
-        policy=_policy(plotly, script),
+        policy=policy(plotly, script),
         light=Markup(LIGHT.variables()),
         dark=Markup(DARK.variables()),
-        style=Markup(_part("page.css")),
+        style=Markup(part("page.css")),
         plotly=plotly,
         script=script,
         data=Markup(script_safe(data)),
@@ -67,13 +65,9 @@ def write_page(
     return path
 
 
-def _part(name: str) -> str:
-    return resources.files("reports").joinpath(name).read_text(encoding="utf-8")
-
-
 def _counts(frame: pd.DataFrame) -> dict[str, int]:
     """How many trials ended in which state, and how many scored ones each kind has."""
-    states = ("scored", "repeat", "infeasible", "failed")
+    states = ("scored", "repeat", "pruned", "infeasible", "failed")
     kinds = ("search", "random", "shipped")
     counts = {state: int((frame["state"] == state).sum()) for state in states}
     return counts | {kind: len(scored(frame, kind)) for kind in kinds}
@@ -83,16 +77,3 @@ def _best(frame: pd.DataFrame) -> tuple[float, int] | None:
     """Score and number of the best search trial; baselines do not count."""
     rows = scored(frame, "search").sort_values(["score", "number"], ascending=[False, True])
     return (float(rows["score"].iloc[0]), int(rows["number"].iloc[0])) if len(rows) else None
-
-
-def _policy(*scripts: str) -> str:
-    """A content security policy: these scripts and no others, no request, no inline handler.
-
-    'unsafe-eval' is for Plotly's WebGL marks, which compile their drawing functions.
-    """
-    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts]
-    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
-    return (
-        f"default-src 'none'; script-src {allowed} 'unsafe-eval'; "
-        "style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
-    )

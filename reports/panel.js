@@ -41,12 +41,46 @@ function line(name, value, share) {
     make("td", {}, value, share ? make("small", {}, share) : null));
 }
 
+const PARTS = { spread: "Deviation over seeds" };
+
+// One line a seed: accuracy after each epoch.
+function curves(seeds) {
+  const all = seeds.flat();
+  const [low, high] = [all.reduce((a, b) => Math.min(a, b)), all.reduce((a, b) => Math.max(a, b))];
+  const longest = seeds.reduce((most, seed) => Math.max(most, seed.length), 2);
+  const svg = make("svg", { class: "curves", width: 96, height: 24, viewBox: "-2 -2 100 28",
+    role: "img", "aria-label": `from ${low}% to ${high}%` });
+  for (const seed of seeds) {
+    const spots = seed.map((value, place) => `${(96 * place / (longest - 1)).toFixed(1)} `
+      + `${(24 * (high - value) / (high - low || 1)).toFixed(1)}`);
+    svg.append(make("path", { d: `M${spots.join("L")}`, fill: "none", stroke: "currentColor",
+      "stroke-width": 1.4, "stroke-linejoin": "round" }));
+  }
+  return svg;
+}
+
+function trainedLines(row) {
+  if (data.trained === null) return [];
+  const { accuracies, rungs, epochs } = data.trained;
+  const lines = [];
+  if (accuracies[row] !== null && accuracies[row].length > 1) {
+    lines.push(line("By seed, %", accuracies[row].map((value) => digits(value, 4)).join(", ")));
+  }
+  if (rungs[row] !== null && rungs[row].flat().length > 0) {
+    const done = rungs[row][rungs[row].length - 1].length;
+    lines.push(line("By epoch", curves(rungs[row]), `${done} of ${epochs[row]} epochs`));
+  }
+  return lines;
+}
+
 function costTable(row) {
   const table = make("table", {});
   if (points.score[row] !== null) table.append(line("Score", digits(points.score[row], 4)));
   for (const [name, values] of Object.entries(data.parts)) {
-    if (values[row] !== null) table.append(line(`Score, ${name}`, digits(values[row], 4)));
+    if (name === "train" || values[row] === null) continue; // that is the score
+    table.append(line(PARTS[name] ?? `Score, ${name}`, digits(values[row], 4)));
   }
+  table.append(...trainedLines(row));
   for (const metric of Object.values(data.metrics)) {
     const limit = data.budgets[metric.key];
     const value = points[metric.key][row];
@@ -73,7 +107,7 @@ function shellWord(text) {
 function fileName(row) { return `${title(row).toLowerCase().replace(/[^a-z0-9]+/g, "-")}.yaml`; }
 
 function nextSteps(row) {
-  const known = { search: data.files[points.number[row]], shipped: title(row) }[points.kind[row]];
+  const known = { search: data.files[points.number[row]], shipped: data.trained?.small ? undefined : title(row) }[points.kind[row]];
   const file = known ?? fileName(row);
   const parts = [make("h3", {}, "Go on")];
   if (known === undefined) parts.push(make("p", { class: "note" }, `Save the YAML as ${file} first.`));

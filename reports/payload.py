@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from archspec.shipped import shipped_networks
 from reports.figures import front_figure, history_figure
 from reports.frames import front, history, titles
 from reports.metrics import COSTS, score_metric
@@ -36,6 +37,7 @@ def payload(
         "points": {key: _column(frame[key]) for key in (*PLAIN, *(m.key for m in COSTS))}
         | {"title": titles(frame)},
         "parts": _prefixed(frame, "part."),
+        "trained": _trained(frame) if info.training is not None else None,
         "knobs": _prefixed(frame, "knob."),
         "lines": lines,
         "specs": specs,
@@ -81,7 +83,34 @@ def _styles(info: RunInfo, frame: pd.DataFrame, palette: Palette) -> dict[str, o
         for trace in style["data"]:
             for key in ("x", "y", "customdata", "text", "hovertemplate"):
                 trace.pop(key, None)
+            trace.get("error_y", {}).pop("array", None)
     return {**styles, "ink": palette.ink}
+
+
+def _trained(frame: pd.DataFrame) -> dict[str, object]:
+    """What the panel tells of a training: accuracies by seed, and by seed and epoch, in percent.
+
+    small: whether shipped networks are in small-image form, which no shipped file holds.
+    """
+    empty: list[object] = [None] * len(frame)
+    columns = {
+        name: list(frame[name]) if name in frame else empty
+        for name in ("accuracies", "rungs", "epochs")
+    }
+    shipped = set(frame[frame["kind"] == "shipped"]["name"])
+    return {
+        "accuracies": [_rounded(value) for value in columns["accuracies"]],
+        "rungs": [_rounded(value) for value in columns["rungs"]],
+        "epochs": [_plain(value) for value in columns["epochs"]],
+        "small": not shipped <= set(shipped_networks()),
+    }
+
+
+def _rounded(value: object) -> object:
+    """A list of numbers, or of such lists, in hundredths; None for what is no list."""
+    if isinstance(value, list):
+        return [_rounded(item) if isinstance(item, list) else round(item, 2) for item in value]
+    return None
 
 
 def _prefixed(frame: pd.DataFrame, prefix: str) -> dict[str, list[object]]:

@@ -26,6 +26,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from archspec.errors import RunError
 from archspec.quantities import Quantity, format_quantity
 from archspec.strict import law_of
+from search.protocol import Protocol
 
 if TYPE_CHECKING:
     import optuna
@@ -33,11 +34,13 @@ if TYPE_CHECKING:
 
 Direction = Literal["minimize", "maximize"]
 KINDS = ("search", "random", "shipped")
-#: how a trial may end; only a scored one counts
-STATES = ("scored", "repeat", "infeasible", "failed")
+#: how a trial may end; a scored one counts, and one that was pruned in training
+STATES = ("scored", "repeat", "pruned", "infeasible", "failed")
 VALUED = ("scored", "repeat")
 #: whose versions decide whether two runs can be the same
 WATCHED = ("archspec-vision", "torch", "optuna", "numpy", "pydantic")
+#: and those of a search that trains
+WATCHED_IN_TRAINING = ("accelerate", "kornia", "pytorch-optimizer")
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,10 @@ class Budget:
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What a search was asked to do; enough to go on with it."""
+    """What a search was asked to do; enough to go on with it.
+
+    training: how networks are trained, where that is the score.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
@@ -74,6 +80,7 @@ class RunInfo:
     shipped: bool
     versions: dict[str, str] = field(default_factory=dict)
     created: str = ""
+    training: Protocol | None = None
 
     @property
     def limits(self) -> dict[str, float]:
@@ -81,10 +88,10 @@ class RunInfo:
         return {budget.quantity: budget.limit for budget in self.budgets}
 
 
-def versions_here() -> dict[str, str]:
-    """Versions of what the result depends on."""
+def versions_here(training: bool = False) -> dict[str, str]:
+    """Versions of what the result depends on; of a search that trains, or of another."""
     found = {"python": platform.python_version()}
-    for name in WATCHED:
+    for name in (*WATCHED, *WATCHED_IN_TRAINING) if training else WATCHED:
         try:
             found[name] = version(name)
         except PackageNotFoundError:  # a fact worth recording, not a failure
@@ -135,7 +142,7 @@ class RunFolder:
         raise RunError(f"{file} is damaged or of another version: {reason}")
 
     def ask_for(self, trials: int) -> None:
-        """Ask the run for another number of scored trials; what is there stays."""
+        """Ask the run for another number of counted trials; what is there stays."""
         with self.locked():
             self.info = replace(self.info, trials=trials)
             _write(self.path / "run.json", json.dumps(asdict(self.info), indent=1))
@@ -202,7 +209,9 @@ class RunFolder:
 
     def frame(self) -> pd.DataFrame:
         """One row a trial: counts, score and its parts, state, spec and reason, and a column
-        `knob.<path>` a parameter. Shipped networks and the random baseline are told by `kind`."""
+        `knob.<path>` a parameter. Shipped networks and the random baseline are told by `kind`.
+        Of trained networks also `accuracies`, a list by seed, `rungs`, a list by seed of lists by
+        epoch, both in percent, and `epochs`."""
         import pandas as pd
 
         rows = [self._row(kind, trial) for kind in KINDS for trial in self.trials(kind)]

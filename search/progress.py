@@ -5,10 +5,17 @@ from __future__ import annotations
 import time
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from search.folder import RunFolder
-from search.run import Event, Search
+from search.run import Event, Pulse, Search
 
 NAMES = {"search": "search", "random": "random baseline", "shipped": "shipped networks"}
 
@@ -18,7 +25,7 @@ def watched(folder: RunFolder, quiet: bool = False) -> None:
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
         lines = _Lines(folder, quiet)
-        Search(folder, lines.watch).go()
+        Search(folder, lines.watch, lines.listen).go()
         return
     columns = (
         TextColumn("{task.description:<16}"),
@@ -28,21 +35,27 @@ def watched(folder: RunFolder, quiet: bool = False) -> None:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as progress:
-        tasks: dict[str, object] = {}
+        tasks: dict[str, TaskID] = {}
         rate = _Rate()
+        best = "none yet"
+
+        def task(kind: str, done: int, wanted: int) -> TaskID:
+            if kind not in tasks:
+                tasks[kind] = progress.add_task(NAMES[kind], total=wanted, completed=done, told="")
+            return tasks[kind]
 
         def watch(event: Event) -> None:
-            if event.kind not in tasks:
-                tasks[event.kind] = progress.add_task(
-                    NAMES[event.kind], total=event.wanted, completed=event.done, told=""
-                )
-            progress.update(
-                tasks[event.kind],  # type: ignore[arg-type]
-                completed=event.done,
-                told=f"{rate.tick():.0f} a minute, best {_number(event.best)}",
-            )
+            nonlocal best
+            best = _number(event.best)
+            told = f"{_pace(rate.tick())}, best {best}"
+            shown = task(event.kind, event.done, event.wanted)
+            progress.update(shown, completed=event.done, told=told)
 
-        Search(folder, watch).go()
+        def listen(pulse: Pulse) -> None:
+            told = f"trial {pulse.number}: {pulse.told}, best {best}"
+            progress.update(task(pulse.kind, pulse.done, pulse.wanted), told=told)
+
+        Search(folder, watch, listen).go()
 
 
 class _Rate:
@@ -52,6 +65,7 @@ class _Rate:
         self.started, self.count = time.monotonic(), 0
 
     def tick(self) -> float:
+        """Trials a minute after one more."""
         self.count += 1
         return 60 * self.count / max(time.monotonic() - self.started, 1e-9)
 
@@ -64,16 +78,30 @@ class _Lines:
 
     def watch(self, event: Event) -> None:
         rate = self.rate.tick()
+        left = (event.wanted - event.done) / rate if rate else 0.0
+        self._print(
+            f"{NAMES[event.kind]} {event.done}/{event.wanted}, {_pace(rate)}, "
+            f"best {_number(event.best)}, about {60 * left:.0f} s left",
+            event.done >= event.wanted,
+        )
+
+    def listen(self, pulse: Pulse) -> None:
+        self._print(
+            f"{NAMES[pulse.kind]} {pulse.done}/{pulse.wanted}, trial {pulse.number}: {pulse.told}"
+        )
+
+    def _print(self, text: str, always: bool = False) -> None:
         now = time.monotonic()
-        if self.quiet or (now - self.last < 10 and event.done < event.wanted):
+        if self.quiet or (now - self.last < 10 and not always):
             return
         self.last = now
-        left = (event.wanted - event.done) / rate if rate else 0.0
-        Console(stderr=True, highlight=False).print(
-            f"{NAMES[event.kind]} {event.done}/{event.wanted}, {rate:.0f} a minute, "
-            f"best {_number(event.best)}, about {60 * left:.0f} s left"
-        )
+        Console(stderr=True, highlight=False).print(text)
 
 
 def _number(value: float | None) -> str:
     return "none yet" if value is None else f"{value:.3f}"
+
+
+def _pace(rate: float) -> str:
+    """Trials a minute in words; trainings take minutes."""
+    return f"{rate:.0f} a minute" if rate >= 1 else f"{60 * rate:.0f} an hour"

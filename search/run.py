@@ -2,41 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from itertools import groupby
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from archspec.cost import totals
 from archspec.domains import Range
-from archspec.errors import FitError, ScoreError, SpecError
-from archspec.fit import BOUNDED
-from archspec.plan import NetworkPlan
-from archspec.planning import plan_network
-from archspec.resolve import YAML
-from archspec.shipped import shipped_networks
-from archspec.spec import NetworkSpec, read_spec
-from search.folder import KINDS, RunFolder, RunInfo
+from archspec.errors import FitError, SpecError
+from search.folder import KINDS, RunFolder
 from search.proposals import Proposals, suggest
-from search.scores import Scored, Scorer
+from search.record import Record, counts
+from search.scores.training import Tell, Training
+from search.scoring import Scoring
+from search.shipped import shipped_within
 from search.space import TARGET, Space
-from search.summary import stage_words
 
 #: by default candidates aim between this share of the ceiling and the ceiling
 TARGETS = Range(0.25, 1.0, log=True)
-#: shipped networks are shown beside a search up to this multiple of its ceiling
-SHOWN_UP_TO = 1.25
-#: so many proposals for each scored trial, then the space is called exhausted
+#: so many proposals for each trial that counts, then the space is called exhausted
 MOST_PROPOSALS = 20
 
 
 class Event(NamedTuple):
-    """What a watcher is told after each trial."""
+    """What a watcher is told after each trial; done: trials that count, of those wanted."""
 
     kind: str
     number: int
@@ -47,45 +36,45 @@ class Event(NamedTuple):
     best: float | None
 
 
+class Pulse(NamedTuple):
+    """What a listener is told while a network is trained; told: its epoch and accuracy."""
+
+    kind: str
+    number: int
+    done: int
+    wanted: int
+    told: str
+
+
 Watcher = Callable[[Event], None]
-
-
-@dataclass
-class _Record:
-    """What one trial leaves in the storage, beside its parameters and values."""
-
-    attrs: dict[str, Any] = field(default_factory=dict)
-    values: tuple[float, ...] | None = None
-
-    @property
-    def state(self) -> str:
-        return str(self.attrs["state"])
+Listener = Callable[[Pulse], None]
 
 
 class Search:
-    """A run going on; every finished trial is one write."""
+    """A run going on; every finished trial is one write.
 
-    def __init__(self, folder: RunFolder, watch: Watcher = lambda event: None) -> None:
-        self.folder, self.info, self.watch = folder, folder.info, watch
+    training: what trains where training is the score, made from the run's protocol unless given.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        watch: Watcher = lambda event: None,
+        listen: Listener = lambda pulse: None,
+        training: Training | None = None,
+    ) -> None:
+        self.folder, self.info, self.watch, self.listen = folder, folder.info, watch, listen
         self.space = Space.parse(self.info.space_text, self.info.space)
-        self.scorer = Scorer(
-            self.info.score, self.info.data, self.info.batch, self.info.seed, self.info.device
-        )
-        #: scores by architecture: one that was scored before is told, not scored again
-        self._known: dict[str, dict[str, Any]] = {}
-        #: (kind, architecture) of what a kind has had: a repeat within a kind does not count
-        self._had: set[tuple[str, str]] = set()
+        self.scoring = Scoring(self.info, training)
         self._best: dict[str, float] = {}
 
     def go(self) -> None:
         """Whatever is missing: the search, its random baseline, the shipped networks."""
-        if self.scorer.needs_forward:
-            # a score, data or device that is missing here is no failure of a trial
-            _ = self.scorer.forward
+        self.scoring.check()
         with self.folder.locked():
             for kind in KINDS:
                 for trial in self.folder.trials(kind):
-                    self._remember(kind, trial.user_attrs)
+                    self.scoring.remember(kind, trial.user_attrs)
                     if trial.user_attrs["state"] == "scored":
                         score = trial.user_attrs["score"]
                         self._best[kind] = max(score, self._best.get(kind, score))
@@ -102,19 +91,19 @@ class Search:
         # each kind draws its own numbers, so that the baseline is no copy of the search's start
         seed = (self.info.seed, KINDS.index(kind))
         proposals = Proposals(sampler, seed, study.directions, finished)
-        done = sum(trial.user_attrs["state"] == "scored" for trial in finished)
+        done = sum(counts(trial.user_attrs) for trial in finished)
         while done < wanted and proposals.number < MOST_PROPOSALS * wanted:
             trial = proposals.ask()
-            record = self._candidate(trial, kind)
+            record = self._candidate(trial, kind, self._teller(kind, trial.number, done, wanted))
             for key, value in record.attrs.items():
                 trial.set_user_attr(key, value)
             study.add_trial(proposals.tell(trial, record.values))
-            done += record.state == "scored"
+            done += counts(record.attrs)
             self._tell(kind, trial.number, record, done, wanted)
 
-    def _candidate(self, trial: optuna.Trial, kind: str) -> _Record:
+    def _candidate(self, trial: optuna.Trial, kind: str, tell: Tell) -> Record:
         limits = self.info.limits
-        record = _Record({"reason": None})
+        record = Record({"reason": None})
         started = time.perf_counter()
         pick = suggest(trial)
         first = next(iter(limits))
@@ -137,112 +126,36 @@ class Search:
         named = fitted.spec.model_copy(
             update={"name": f"{self.info.space}_{kind}{trial.number}", "doc": ""}
         )
-        self._score(named, fitted.plan, record, kind)
+        self.scoring.score(named, fitted.plan, record, kind, tell)
         return record
-
-    def _score(self, spec: NetworkSpec, plan: NetworkPlan, record: _Record, kind: str) -> None:
-        record.attrs |= _facts(spec, plan)
-        key = record.attrs["key"]
-        known = self._known.get(key)
-        if known is not None:
-            # what another kind scored counts here, so that neither depends on the other's order
-            state = "repeat" if (kind, key) in self._had else "scored"
-            record.attrs |= {"state": state, "score": known["score"], "parts": known["parts"]}
-            record.values = self._values(record.attrs)
-        else:
-            try:
-                scored: Scored = self.scorer(spec, plan)
-            except (ScoreError, SpecError) as error:
-                # SpecError: too large to be built
-                record.attrs |= {"state": "failed", "reason": str(error)}
-            else:
-                record.attrs |= {"state": "scored", "score": scored.value, "parts": scored.parts}
-                record.attrs["seconds"] = {**record.attrs.get("seconds", {}), **scored.seconds}
-                record.values = self._values(record.attrs)
-        self._remember(kind, record.attrs)
-
-    def _values(self, attrs: dict[str, Any]) -> tuple[float, ...]:
-        """Objectives: the score, and by default the quantity of the first budget."""
-        if self.info.iso:
-            return (attrs["score"],)
-        return (attrs["score"], float(attrs[next(iter(self.info.limits))]))
-
-    def _remember(self, kind: str, attrs: dict[str, Any]) -> None:
-        if attrs.get("state") == "scored":
-            self._known.setdefault(attrs["key"], attrs)
-            self._had.add((kind, attrs["key"]))
 
     # Shipped networks ----------------------------------------------------------------------------
 
     def _score_shipped(self) -> None:
         study = self.folder.study("shipped")
         finished = {trial.user_attrs["name"] for trial in self.folder.trials("shipped")}
-        wanted = list(_shipped_within(self.info))
+        wanted = list(shipped_within(self.info, self.space.side))
         for number, (spec, plan) in enumerate(wanted):
             if spec.name in finished:
                 continue
-            record = _Record({"reason": None, "target": None})
-            self._score(spec, plan, record, "shipped")
+            record = Record({"reason": None, "target": None})
+            tell = self._teller("shipped", number, number, len(wanted))
+            self.scoring.score(spec, plan, record, "shipped", tell)
             record.attrs["name"] = spec.name
             if record.state == "repeat":
                 # the same architecture shipped under two names is shown twice
                 record.attrs["state"] = "scored"
-            study.add_trial(_frozen(record))
+            study.add_trial(record.frozen())
             self._tell("shipped", number, record, number + 1, len(wanted))
 
-    def _tell(self, kind: str, number: int, record: _Record, done: int, wanted: int) -> None:
+    # What watchers hear --------------------------------------------------------------------------
+
+    def _teller(self, kind: str, number: int, done: int, wanted: int) -> Tell:
+        return lambda told: self.listen(Pulse(kind, number, done, wanted, told))
+
+    def _tell(self, kind: str, number: int, record: Record, done: int, wanted: int) -> None:
         score = record.attrs.get("score")
         if score is not None and record.state == "scored":
             self._best[kind] = max(score, self._best.get(kind, score))
         best = self._best.get(kind)
         self.watch(Event(kind, number, record.state, done, wanted, score, best))
-
-
-def _facts(spec: NetworkSpec, plan: NetworkPlan) -> dict[str, Any]:
-    """What a trial records of its network."""
-    total = totals(plan)
-    # a file beside the space is not beside what the search writes
-    own = spec.weights is not None and spec.weights.endswith(YAML)
-    text = (spec.model_copy(update={"weights": None}) if own else spec).dump()
-    shape = plan.shape
-    return {
-        "spec": text,
-        "key": architecture_key(spec),
-        "name": None,
-        "params": total.params,
-        "flops": total.flops,
-        "activations": total.activations,
-        "depth": total.depth,
-        "traffic": total.traffic,
-        "resolution": f"{shape.height}x{shape.width}",
-        "stages": " | ".join(stage_words(stage) for stage in plan.stages),
-    }
-
-
-def architecture_key(spec: NetworkSpec) -> str:
-    """The same architecture, the same key: names, notes and figures do not count."""
-    plain = spec.model_copy(update={"name": "x", "doc": "", "weights": None, "reference": None})
-    return hashlib.sha256(plain.dump().encode()).hexdigest()[:24]
-
-
-def _shipped_within(info: RunInfo) -> Iterator[tuple[NetworkSpec, NetworkPlan]]:
-    """Of each family the largest network with a published accuracy that is not too large."""
-    for _, paths in groupby(shipped_networks().values(), key=lambda path: path.parent):
-        fitting: list[tuple[int, NetworkSpec, NetworkPlan]] = []
-        for path in paths:
-            spec = read_spec(path)
-            if spec.reference is None or spec.reference.top1 is None:
-                continue
-            plan = plan_network(spec)
-            total = totals(plan)
-            sizes = ((BOUNDED[key](total), limit) for key, limit in info.limits.items())
-            if all(size <= SHOWN_UP_TO * limit for size, limit in sizes):
-                fitting.append((total.flops, spec, plan))
-        if fitting:
-            yield max(fitting, key=lambda item: item[0])[1:]
-
-
-def _frozen(record: _Record) -> FrozenTrial:
-    if record.values is None:
-        return create_trial(state=TrialState.FAIL, user_attrs=record.attrs)
-    return create_trial(values=record.values, user_attrs=record.attrs)

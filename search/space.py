@@ -47,7 +47,9 @@ class Space:
                 "value stands, or search the space `hybrid`"
             )
         # what is wrong in the parts that are not searched is told here, not trial by trial
-        self.spec(_first)
+        shape = self.spec(_first).input.shape
+        #: longer side of the input, the first one where several are searched
+        self.side = max(shape.height, shape.width)
 
     @classmethod
     def read(cls, source: str | Path, edits: tuple[tuple[str, str], ...] = ()) -> Space:

@@ -14,6 +14,7 @@ import pandas as pd
 
 if TYPE_CHECKING:
     from search.folder import RunInfo
+    from search.protocol import Protocol
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'&amp;{{7*7}}"
 SPACE = """\
@@ -64,6 +65,7 @@ class MadeInfo:
     random_trials: int = 20
     versions: tuple[tuple[str, str], ...] = ()
     created: str = "2026-01-31 14:05"
+    training: Protocol | None = None
 
 
 def made_info(**changes: object) -> RunInfo:

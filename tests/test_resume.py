@@ -186,10 +186,16 @@ def killed_at(process: subprocess.Popen[bytes], run: Path, trials: int, delay: f
     process.wait()
 
 
-def kill_and_resume(folder: Path, trials: int, kills: int) -> None:
+UNTRAINED = ("--score", "naswot+depth", "--batch", "4", "--random", "4")
+TRAINED = ("--score", "train", "--epochs", "2", "--images", "200", "--random", "1")
+
+
+def kill_and_resume(
+    folder: Path, trials: int, kills: int, score: tuple[str, ...] = UNTRAINED, each: int = 5
+) -> None:
     draw = random.Random(kills)
-    options = ["--budget", "12MFLOPs", "--score", "naswot+depth", "--batch", "4", "--no-shipped"]
-    options += ["--trials", str(trials), "--random", "4", "--device", "cpu"]
+    options = ["--budget", "12MFLOPs", "--no-shipped", "--device", "cpu", *score]
+    options += ["--trials", str(trials)]
     space, run = str(tiny_space(folder)), folder / "killed"
     command = [sys.executable, "-m", "archspec.cli.main"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -204,7 +210,7 @@ def kill_and_resume(folder: Path, trials: int, kills: int) -> None:
             env=environment,
             start_new_session=True,
         )
-        killed_at(process, run, before + draw.randint(1, 5), draw.uniform(0, 0.1))
+        killed_at(process, run, before + draw.randint(1, each), draw.uniform(0, 0.1))
         assert finished_trials(run) > before
         arguments = ["resume", str(run)]
     subprocess.run([*command, *arguments], check=True, capture_output=True, env=environment)
@@ -221,6 +227,13 @@ def kill_and_resume(folder: Path, trials: int, kills: int) -> None:
 
 def test_a_killed_search_resumes_to_the_same_result(tmp_path: Path) -> None:
     kill_and_resume(tmp_path, trials=16, kills=2)
+
+
+def test_a_killed_search_that_trains_resumes_to_the_same_result(tmp_path: Path) -> None:
+    """Digits, four networks, two epochs: the same trials, accuracies and prunes."""
+    kill_and_resume(tmp_path, trials=4, kills=1, score=TRAINED, each=2)
+    frame = RunFolder.open(tmp_path / "killed").frame()
+    assert frame["state"].isin(["scored", "pruned"]).sum() == 5
 
 
 @pytest.mark.slow
@@ -296,7 +309,7 @@ def test_a_damaged_run_json(damaged: Path, content: bytes) -> None:
 
 def test_a_missing_run_json(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "nowhere", tiny_space(tmp_path)):
-        assert "is no run folder: it has no run.json" in refused("resume", path)
+        assert "is no folder of a run: it has no run.json" in refused("resume", path)
 
 
 @pytest.mark.parametrize("cut", [100, 5_000, 30_000])

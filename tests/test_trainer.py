@@ -22,7 +22,7 @@ from archspec.train.images import ImageSet
 from archspec.train.initialise import start
 from archspec.train.recipe import Optimizer, Resolution
 from archspec.train.results import Epoch
-from archspec.train.trainer import Trainer, step_seed
+from archspec.train.trainer import Pacing, Trainer, step_seed
 
 CPU = Setting("cpu", "fp32")
 #: whole digits, not moved and not mirrored: nothing about a step is random
@@ -308,3 +308,20 @@ def test_the_pace_is_that_of_an_epoch() -> None:
     images = digits(1024)
     spec, plan = for_classes(network(), images)
     assert 0 < pace(spec, plan, STILL, images, CPU) < 600
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"), [(1, 7.0), (4, 2.0), (5, 2.0), (12, 2.0), (100, 2.0)]
+)
+def test_a_pace_leaves_the_steps_that_warm_up_out(
+    monkeypatch: pytest.MonkeyPatch, steps: int, expected: float
+) -> None:
+    """The first step takes 7 seconds, every other one 2."""
+    clock = 0.0
+    monkeypatch.setattr("archspec.train.trainer.time.perf_counter", lambda: clock)
+    pacing = Pacing(steps, lambda: None)
+    found = []
+    for done in range(1, steps + 1):
+        clock += 7.0 if done == 1 else 2.0
+        found.append(pacing.after(done))
+    assert [pace for pace in found if pace is not None] == [expected]

@@ -1,4 +1,4 @@
-"""Commands about runs: search, resume, report."""
+"""The command `search`, and what `resume` and `report` do with its run."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from reports.metrics import Metric
     from search.folder import Budget, RunFolder
 
 app = typer.Typer()
 
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", show_default=False)]
+#: heading of the options of `--score train`
+TRAINING = "Training as the score"
+#: images that an untrained score sees
+BATCH = 16
 
 
 @app.command()
@@ -33,19 +33,27 @@ def search(
             "20Mactivations, 400MB of traffic. May be given several times."
         ),
     ] = None,
-    trials: Annotated[int, typer.Option(min=1, max=1_000_000, help="Scored trials.")] = 48,
+    trials: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="Trials that are scored, or pruned.")
+    ] = 48,
     random: Annotated[
-        int, typer.Option(min=0, max=1_000_000, help="Scored trials of the random baseline.")
+        int, typer.Option(min=0, max=1_000_000, help="The same of the random baseline.")
     ] = 16,
     shipped: Annotated[
-        bool, typer.Option(help="Score the shipped networks within the budget, too.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            help="Score the shipped networks within the budget, too.",
+            show_default="yes, unless they are trained",
+        ),
+    ] = None,
     iso: Annotated[
         bool, typer.Option("--iso", help="Land every candidate at the ceiling, not below it.")
     ] = False,
     score: Annotated[
         str | None,
-        typer.Option(help="A score, or several joined by +.", show_default="naswot+depth"),
+        typer.Option(
+            help="A score, or several joined by +; or train.", show_default="naswot+depth"
+        ),
     ] = None,
     data: Annotated[
         str,
@@ -53,7 +61,10 @@ def search(
             help="Images for the score: a parquet file or folder, an image folder, or `digits`."
         ),
     ] = "digits",
-    batch: Annotated[int, typer.Option(min=2, max=4096, help="Images that the score sees.")] = 16,
+    batch: Annotated[
+        int | None,
+        typer.Option(min=2, max=4096, help="Images that the score sees.", show_default="16"),
+    ] = None,
     sampler: Annotated[str, typer.Option(help="tpe, nsga2, gp or random.")] = "tpe",
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1)] = 0,
     device: Annotated[
@@ -70,13 +81,78 @@ def search(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print all trials as one JSON list, and nothing else.")
     ] = False,
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="A recipe, or its file.", show_default="quick", rich_help_panel=TRAINING),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=100_000,
+            help="To so many the recipe is scaled.",
+            show_default="the recipe's",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            help="Equal time a network and seed, in place of epochs.", rich_help_panel=TRAINING
+        ),
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=100,
+            help="Trainings a network; the score is their mean.",
+            show_default="1",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    images: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="So many training images, of each class alike.",
+            show_default="all",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    holdout: Annotated[
+        float | None,
+        typer.Option(
+            help="The share of the training images that networks are judged by; the test split is "
+            "never seen.",
+            show_default="0.1",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    slowest: Annotated[
+        float | None,
+        typer.Option(
+            help="Give a network up whose training would take more seconds.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    prune: Annotated[
+        bool | None,
+        typer.Option(
+            help="Stop trainings early that are behind.",
+            show_default="yes",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
 ) -> None:
     """Search a space under a budget; leaves a run folder with the best specs and a page."""
     from archspec.cli.specs import edit_of
-    from archspec.train.data import DIGITS
+    from archspec.errors import ScoreError
+    from archspec.train.sources import DIGITS
     from search.folder import RunFolder, RunInfo, now, versions_here
     from search.proposals import check_sampler
-    from search.scores import DEFAULT, Scorer
+    from search.protocol import make_protocol, refuse_training_options
+    from search.scores import DEFAULT, TRAIN, Scorer
     from search.space import Space
 
     budgets = _budgets(budget or [])
@@ -86,11 +162,33 @@ def search(
     if data != DIGITS and os.path.exists(data):
         # a run may be resumed from another folder
         data = str(Path(data).resolve())
-    scorer = Scorer(score or DEFAULT, data, batch, seed, device)
-    where = "text"
-    if scorer.needs_forward:
-        # data and device are tried before anything is written
-        where = str(scorer.forward.device)
+    # data and device are tried before anything is written
+    where, training = "text", None
+    if score == TRAIN:
+        if batch is not None:
+            raise ScoreError("--batch is of untrained scores; a recipe has its own")
+        training = make_protocol(recipe, epochs, seeds, minutes, holdout, images, slowest, prune)
+        from search.scores.training import Training
+
+        where = Training(training, data, device).check()
+        label = training.label
+    else:
+        refuse_training_options(
+            {
+                "recipe": recipe,
+                "epochs": epochs,
+                "minutes": minutes,
+                "seeds": seeds,
+                "images": images,
+                "holdout": holdout,
+                "slowest": slowest,
+                "prune": prune,
+            }
+        )
+        scorer = Scorer(score or DEFAULT, data, batch or BATCH, seed, device)
+        label = scorer.label
+        if scorer.needs_forward:
+            where = str(scorer.forward.device)
     info = RunInfo(
         space=read.name,
         space_text=read.dump(),
@@ -99,36 +197,28 @@ def search(
         iso=iso,
         seed=seed,
         sampler=sampler,
-        score=scorer.name,
-        score_label=scorer.label,
+        score=score or DEFAULT,
+        score_label=label,
         data=data,
-        batch=batch,
+        batch=batch or BATCH,
         device=where,
         trials=trials,
         random_trials=random,
-        shipped=shipped,
-        versions=versions_here(),
+        shipped=training is None if shipped is None else shipped,
+        versions=versions_here(training is not None),
         created=now(),
+        training=training,
     )
     folder = RunFolder.create(out or _free(read.name, budgets), info)
     _run(folder, as_json)
 
 
-@app.command()
-def resume(
-    run: RunPath,
-    trials: Annotated[
-        int | None, typer.Option(min=1, max=1_000_000, help="Go on to so many scored trials.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print all trials as one JSON list.")
-    ] = False,
-) -> None:
-    """Go on with a run that was stopped or killed; the result is that of an uninterrupted one."""
+def resume_search(run: Path, trials: int | None = None, as_json: bool = False) -> None:
+    """Go on with a search, to another number of trials where that is given."""
     from search.folder import RunFolder, versions_here
 
     folder = RunFolder.open(run)
-    here = versions_here()
+    here = versions_here(folder.info.training is not None)
     changed = [
         f"{name} {was} -> {here.get(name)}"
         for name, was in folder.info.versions.items()
@@ -143,13 +233,12 @@ def resume(
     _run(folder, as_json)
 
 
-@app.command()
-def report(run: RunPath) -> None:
-    """Write the page and the best specs of a run again, finished or not."""
+def report_search(run: Path) -> None:
+    """Write the page and the best specs of a search again, finished or not."""
+    from archspec.cli.found import finish
     from search.folder import RunFolder
 
-    folder = RunFolder.open(run)
-    _finish(folder, False)
+    finish(RunFolder.open(run), False)
 
 
 def _budgets(texts: list[str]) -> tuple[Budget, ...]:
@@ -190,6 +279,7 @@ def _free(space: str, budgets: tuple[Budget, ...]) -> Path:
 
 
 def _run(folder: RunFolder, as_json: bool) -> None:
+    from archspec.cli.found import finish
     from search.progress import watched
 
     info = folder.info
@@ -199,6 +289,10 @@ def _run(folder: RunFolder, as_json: bool) -> None:
             f"{info.space} under {' and '.join(map(str, info.budgets))} (FLOPs are multiply-adds), "
             f"score {info.score} {seen}, seed {info.seed}\nrun folder {folder.path}"
         )
+        if info.training is not None:
+            from search.scores.training import Training
+
+            typer.echo(Training(info.training, info.data, info.device).words())
     try:
         watched(folder, quiet=as_json)
     except KeyboardInterrupt:
@@ -206,90 +300,4 @@ def _run(folder: RunFolder, as_json: bool) -> None:
             f"\nstopped; every finished trial is kept: archspec resume {folder.path}", err=True
         )
         raise typer.Exit(130) from None
-    _finish(folder, as_json)
-
-
-def _finish(folder: RunFolder, as_json: bool) -> None:
-    from reports.frames import front
-    from reports.metrics import COSTS
-    from reports.page import write_page
-    from reports.payload import first_axis
-    from search.finish import write_front
-
-    frame = folder.frame()
-    metric = next(metric for metric in COSTS if metric.key == first_axis(folder.info))
-    best = frame.iloc[list(front(frame, metric).rows)]
-    files = write_front(folder, best)
-    shown = {number: str(path) for number, path in files.items()}
-    page = write_page(folder.info, frame, folder.path / "report.html", files=shown)
-    if as_json:
-        _print_json(frame)
-    else:
-        _print_front(folder, frame, best, metric, files, page)
-    if not len(best):
-        raise typer.Exit(1)
-
-
-def _print_json(frame: pd.DataFrame) -> None:
-    from archspec.cli.tables import print_json
-
-    counts = ("number", "params", "flops", "activations", "depth", "traffic")
-    others = ("kind", "name", "state", "score", "target", "spec", "reason")
-    print_json(
-        [
-            {key: None if _missing(row[key]) else int(row[key]) for key in counts}
-            | {key: None if _missing(row[key]) else row[key] for key in others}
-            for _, row in frame.iterrows()
-        ]
-    )
-
-
-def _missing(value: object) -> bool:
-    return value is None or value != value
-
-
-def _print_front(
-    folder: RunFolder,
-    frame: pd.DataFrame,
-    best: pd.DataFrame,
-    metric: Metric,
-    files: dict[int, Path],
-    page: Path,
-) -> None:
-    from archspec.cli.tables import Column, Table, numbers, print_table
-    from reports.frames import troubles
-
-    info = folder.info
-    done = int(((frame["kind"] == "search") & (frame["state"] == "scored")).sum())
-    if done < info.trials:
-        typer.echo(
-            f"note: {done} of {info.trials} trials were scored; the others repeat known networks, "
-            "do not fit the budget or failed"
-        )
-
-    states = frame["state"].value_counts()
-    counted = ", ".join(f"{count} {state}" for state, count in states.items())
-    typer.echo(f"{len(frame)} trials: {counted}")
-    if not len(best):
-        for trouble in troubles(frame)[:3]:
-            typer.echo(f"{len(trouble.rows)} {trouble.state}, such as: {trouble.reason}")
-    else:
-        rows = [
-            [
-                f"{row['score']:.3f}",
-                f"{row['flops'] / 1e9:.3f}",
-                f"{row['params'] / 1e6:.2f}",
-                f"{row['activations'] / 1e6:.2f}",
-                str(row["resolution"]),
-                files[int(row["number"])].name,
-                str(row["stages"]),
-            ]
-            for _, row in best.sort_values("score", ascending=False).iterrows()
-        ]
-        typer.echo(f"front of score against {metric.title}:")
-        counts = numbers("score", "GFLOPs", "Mparams", "M act.", "input")
-        print_table(Table([*counts, Column("file"), Column("stages", cut=True)], rows))
-    first = next(iter(files.values()), None)
-    if first is not None:
-        typer.echo(f"specs in {first.parent}; look closer with: archspec show {first}")
-    typer.echo(f"page: {page}")
+    finish(folder, as_json)

@@ -15,7 +15,7 @@ from archspec.train.devices import USUAL, Setting, out_of_memory
 from archspec.train.images import ImageSet
 from archspec.train.recipe import Recipe
 from archspec.train.results import Look, Result, Watch
-from archspec.train.trainer import PACE_AFTER, PACE_SKIPS, Trainer
+from archspec.train.trainer import Pacing, Trainer
 
 
 def train(
@@ -82,16 +82,9 @@ def pace(
 ) -> float:
     """Seconds that an epoch takes with its test, timed on a few steps that are thrown away."""
     trainer = Trainer(spec, plan, recipe, images, 0, setting)
-    began, timed = time.perf_counter(), 0
-    for done, _ in enumerate(trainer.run_epoch(), 1):
-        timed += 1
-        if done == PACE_SKIPS:
-            trainer.wait()
-            began, timed = time.perf_counter(), 0
-        if done == PACE_AFTER:
-            break
-    trainer.wait()
-    step = (time.perf_counter() - began) / timed if timed else 0.0
+    pacing = Pacing(trainer.steps_an_epoch, trainer.wait)
+    steps = enumerate(trainer.run_epoch(), 1)
+    step = next(pace for done, _ in steps if (pace := pacing.after(done)) is not None)
     began = time.perf_counter()
     trainer.test(trainer.raw)
     return step * trainer.steps_an_epoch + time.perf_counter() - began

@@ -42,6 +42,26 @@ PACE_AFTER = 12
 PACE_SKIPS = 4
 
 
+class Pacing:
+    """Seconds a step, over the first steps of an epoch but those that warm up."""
+
+    def __init__(self, steps: int, wait: Callable[[], None]) -> None:
+        self.last = min(PACE_AFTER, steps)
+        self.first = min(PACE_SKIPS, self.last - 1)
+        self.wait, self.began = wait, time.perf_counter()
+
+    def after(self, done: int) -> float | None:
+        """The pace, where so many steps tell it; None before and later."""
+        if done not in (self.first, self.last):
+            return None
+        self.wait()
+        now = time.perf_counter()
+        if done == self.last:
+            return (now - self.began) / (self.last - self.first)
+        self.began = now
+        return None
+
+
 class Trainer:
     """One training going on: everything that moves, and the step that moves it."""
 
@@ -187,18 +207,16 @@ class Trainer:
         self.raw.train()
         self.feed.epoch(epoch)
         seen: float | None = None
-        began, paced = time.perf_counter(), 0.0
+        began = time.perf_counter()
+        pacing = Pacing(self.steps_an_epoch, self.wait)
         for done, (pixels, labels) in enumerate(self.feed.batches(self.order(epoch), first), 1):
             loss = self.one_step(pixels, labels)
             self.epoch_loss += loss
             if self.step % LOOK_EVERY == 0 or self.step % self.steps_an_epoch == 0:
                 seen = self._finite(loss)
-            if slowest is not None and done in (PACE_SKIPS, PACE_AFTER):
-                self.wait()
-                if done == PACE_SKIPS:
-                    paced = time.perf_counter()
-                else:
-                    pace = (time.perf_counter() - paced) / (PACE_AFTER - PACE_SKIPS)
+            if slowest is not None and epoch == 0:
+                pace = pacing.after(done)
+                if pace is not None:
                     self._check_pace(pace, slowest)
             look(Tick(self.step, self.steps, epoch + 1, seen))
             now = time.perf_counter()

@@ -1,11 +1,12 @@
-"""Scores: what a network is thought to be worth without training it.
+"""Scores: what a network is thought to be worth without training it, or what training finds.
 
 Each score is a pure function of spec, seed, named batch and one rule of initialisation. Scores
-that need no module are read off the plan; torch is loaded only for those that build one.
+that need no module are read off the plan; torch is loaded only for those that build one. Training
+by a fixed protocol is the score `train`, in training.py, and no part of a sum.
 """
 
 from __future__ import annotations
 
-from search.scores.catalog import DEFAULT, SCORES, Scored, Scorer, find_score
+from search.scores.catalog import DEFAULT, SCORES, TRAIN, Scored, Scorer, find_score
 
-__all__ = ["DEFAULT", "SCORES", "Scored", "Scorer", "find_score"]
+__all__ = ["DEFAULT", "SCORES", "TRAIN", "Scored", "Scorer", "find_score"]

@@ -63,6 +63,8 @@ SCORES: dict[str, Part] = {
     )
 }
 DEFAULT = "naswot+depth"
+#: the score that is no part of a sum: networks are trained (search/scores/training.py)
+TRAIN = "train"
 
 
 class Scored(NamedTuple):
@@ -139,11 +141,15 @@ class Scorer:
 def find_score(name: str) -> tuple[Part, ...]:
     """The parts of a score by name; raises ScoreError with the legal names."""
     names = name.split("+")
+    if TRAIN in names:
+        raise ScoreError(
+            f"{TRAIN} stands alone, for it is an accuracy in percent, but got {name!r}; give "
+            f"--score {TRAIN}, or the others without it"
+        )
     for word in names:
         if word not in SCORES:
-            raise ScoreError(
-                f"no score is called {word!r}: {did_you_mean(word, SCORES)}; join several by +"
-            )
+            legal = did_you_mean(word, [*SCORES, TRAIN])
+            raise ScoreError(f"no score is called {word!r}: {legal}; join several by +")
     if len(set(names)) < len(names):
         raise ScoreError(f"a score is named twice in {name!r}")
     return tuple(SCORES[word] for word in names)

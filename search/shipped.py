@@ -1,0 +1,47 @@
+"""Which shipped networks stand beside a search, and in which form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+
+from archspec.cost import totals
+from archspec.errors import SpecError
+from archspec.fit import BOUNDED
+from archspec.plan import NetworkPlan
+from archspec.planning import plan_network
+from archspec.shipped import shipped_networks
+from archspec.small import small_images
+from archspec.spec import NetworkSpec, read_spec
+from search.folder import RunInfo
+
+#: shipped networks are shown beside a search up to this multiple of its ceiling
+SHOWN_UP_TO = 1.25
+#: where a space's images are no larger, they are trained in small-image form
+SMALL = 64
+
+
+def shipped_within(info: RunInfo, side: int) -> Iterator[tuple[NetworkSpec, NetworkPlan]]:
+    """Of each family the largest network with a published accuracy that is not too large.
+
+    side: of the space's images. Where networks are trained and it is 64 pixels or less, networks
+    and their costs are those of the small-image form; one that has none at this side is left out.
+    """
+    for _, paths in groupby(shipped_networks().values(), key=lambda path: path.parent):
+        fitting: list[tuple[int, NetworkSpec, NetworkPlan]] = []
+        for path in paths:
+            spec = read_spec(path)
+            if spec.reference is None or spec.reference.top1 is None:
+                continue
+            if info.training is not None and side <= SMALL:
+                try:
+                    spec = small_images(spec, side)
+                except SpecError:
+                    continue
+            plan = plan_network(spec)
+            total = totals(plan)
+            sizes = ((BOUNDED[key](total), limit) for key, limit in info.limits.items())
+            if all(size <= SHOWN_UP_TO * limit for size, limit in sizes):
+                fitting.append((total.flops, spec, plan))
+        if fitting:
+            yield max(fitting, key=lambda item: item[0])[1:]
