@@ -50,7 +50,8 @@ def item_name(item: object) -> str | None:
 def find(tree: Any, path: KeyPath, unwritten: Sequence[str] = ()) -> list[KeyPath]:
     """Key paths that match, in order; the last part may be a key that is not there yet.
 
-    unwritten: mappings at the top that are there without being written. Raises LawError naming the part that leads nowhere.
+    unwritten: mappings at the top that are there without being written. Raises LawError naming the
+    part that leads nowhere.
     """
     start = path[0] if path else None
     if start in unwritten and start not in tree and len(path) == 2:

@@ -1,4 +1,4 @@
-"""What every run folder needs: files that appear whole or not at all, a lock, versions, a name."""
+"""What every run folder needs: records and files that appear whole, a lock, versions, a name."""
 
 from __future__ import annotations
 
@@ -9,8 +9,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from archspec.errors import RunError
+from archspec.strict import law_of
+
+Record = TypeVar("Record")
 
 
 def now() -> str:
@@ -23,6 +29,24 @@ def write_whole(path: Path, text: str) -> None:
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_text(text, encoding="utf-8")
     draft.replace(path)
+
+
+def read_record(folder: Path, name: str, kind: type[Record], noun: str) -> Record:
+    """What a run was asked, from the JSON file of that name; raises RunError.
+
+    kind: a pydantic dataclass. noun: what such a folder is called.
+    """
+    file = folder / name
+    try:
+        return TypeAdapter(kind).validate_json(file.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        raise RunError(f"{folder} is no {noun}: it has no {name}") from None
+    except ValidationError as error:
+        law = law_of(error)
+        reason = "".join(f"{part}: " for part in law.path) + law.problem
+    except OSError as error:
+        reason = str(error.strerror)
+    raise RunError(f"{file} is damaged or of another version: {reason}")
 
 
 @contextmanager
@@ -59,6 +83,15 @@ def changed_versions(was: dict[str, str]) -> list[str]:
     return [f"{name} {old} -> {here[name]}" for name, old in was.items() if here[name] != old]
 
 
+@contextmanager
+def written(path: Path) -> Iterator[None]:
+    """While open, what the system refuses to write there is a RunError."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"{path} cannot be written: {error.strerror}") from error
+
+
 def make_folder(path: Path, record: str) -> None:
     """A new or empty folder for a run; raises RunError, and names `record` where one is there."""
     if (path / record).exists():
@@ -70,10 +103,8 @@ def make_folder(path: Path, record: str) -> None:
         raise RunError(f"{path} is a file; --out names a folder")
     if path.is_dir() and any(path.iterdir()):
         raise RunError(f"{path} is not empty; --out names a new or empty folder")
-    try:
+    with written(path):
         path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def numbered(stem: str) -> Iterator[Path]:

@@ -15,10 +15,10 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from reports.frames import Front, History, scored, titles
+from reports.looks import across, plain, upright
 from reports.metrics import Metric
 from reports.palette import LIGHT, Palette
 
-FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 SPREAD = "part.spread"
 """The column of the standard deviation over seeds, where networks were trained with several."""
 WEBGL_ABOVE = 2000
@@ -146,34 +146,10 @@ def _points(rows: pd.DataFrame, metric: Metric) -> dict[str, object]:
 
 
 def _layout(palette: Palette, x_title: str, y_title: str) -> dict[str, object]:
-    """Horizontal hairlines only; titles stand outside the data, the page adds its own legend."""
-    axis = {
-        "zeroline": False,
-        "automargin": True,
-        "tickfont": {"size": 12, "color": palette.muted},
-        "tickcolor": palette.line,
-        "linecolor": palette.line,
-    }
-    title_font = {"size": 12.5, "color": palette.muted}
-    return {
-        "template": "none",
-        "font": {"family": FONT, "size": 13, "color": palette.ink},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
+    """Titles stand outside the data; the page adds its own legend."""
+    return plain(palette) | {
         "margin": {"l": 56, "r": 24, "t": 30, "b": 52},
         "showlegend": False,
-        "hovermode": "closest",
-        "xaxis": axis
-        | {
-            "showgrid": False,
-            "showline": True,
-            "ticks": "outside",
-            "ticklen": 5,
-            "title": {"text": escape(x_title), "font": title_font, "standoff": 14},
-        },
-        "yaxis": axis
-        | {
-            "gridcolor": palette.line,
-            "title": {"text": escape(y_title), "font": title_font, "standoff": 12},
-        },
+        "xaxis": across(palette, x_title),
+        "yaxis": upright(palette, y_title),
     }

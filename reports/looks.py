@@ -1,4 +1,4 @@
-"""How figures of trainings and studies look: hairlines, a legend above, series told apart twice.
+"""How figures look: hairlines, a legend above, series told apart twice.
 
 They stand in a notebook as they stand on a page; `reports.sheet` draws each one light and dark.
 """
@@ -8,8 +8,9 @@ from __future__ import annotations
 from html import escape
 from typing import NamedTuple
 
-from reports.figures import FONT
 from reports.palette import Palette
+
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
 
 class Look(NamedTuple):
@@ -35,15 +36,21 @@ def faint(colour: str, share: float) -> str:
     return f"rgba({red},{green},{blue},{share:g})"
 
 
-def layout(palette: Palette) -> dict[str, object]:
-    """A figure's frame without its axes; the legend lies above the data, at the left."""
+def plain(palette: Palette) -> dict[str, object]:
+    """What every figure has: the font, and no ground of its own."""
     return {
         "template": "none",
         "font": {"family": FONT, "size": 13, "color": palette.ink},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
-        "margin": {"l": 56, "r": 24, "t": 44, "b": 52},
         "hovermode": "closest",
+    }
+
+
+def layout(palette: Palette) -> dict[str, object]:
+    """A figure's frame without its axes; the legend lies above the data, at the left."""
+    return plain(palette) | {
+        "margin": {"l": 56, "r": 24, "t": 44, "b": 52},
         "dragmode": False,
         "hoverlabel": {
             "bgcolor": palette.card,

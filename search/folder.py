@@ -11,21 +11,15 @@ Studies in the storage, one a kind of trial: `search`, `random` (the baseline) a
 from __future__ import annotations
 
 import json
-import os
-import platform
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field
 
 from archspec.errors import RunError
 from archspec.quantities import Quantity, format_quantity
-from archspec.strict import law_of
+from archspec.runs import locked, make_folder, read_record, versions_of, write_whole, written
 from search.protocol import Protocol
 
 if TYPE_CHECKING:
@@ -90,13 +84,7 @@ class RunInfo:
 
 def versions_here(training: bool = False) -> dict[str, str]:
     """Versions of what the result depends on; of a search that trains, or of another."""
-    found = {"python": platform.python_version()}
-    for name in (*WATCHED, *WATCHED_IN_TRAINING) if training else WATCHED:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:  # a fact worth recording, not a failure
-            found[name] = "absent"
-    return found
+    return versions_of((*WATCHED, *WATCHED_IN_TRAINING) if training else WATCHED)
 
 
 class RunFolder:
@@ -109,59 +97,21 @@ class RunFolder:
     @classmethod
     def create(cls, path: Path, info: RunInfo) -> RunFolder:
         """A new run; refuses a folder that holds one already."""
-        if (path / "run.json").exists():
-            raise RunError(
-                f"{path} holds a run already: `archspec resume {path}` goes on with it, "
-                "--out names another folder"
-            )
-        if path.exists() and not path.is_dir():
-            raise RunError(f"{path} is a file; --out names a folder")
-        if path.is_dir() and any(path.iterdir()):
-            raise RunError(f"{path} is not empty; --out names a new or empty folder")
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            _write(path / "run.json", json.dumps(asdict(info), indent=1))
-        except OSError as error:
-            raise RunError(f"{path} cannot be written: {error.strerror}") from error
+        make_folder(path, "run.json")
+        with written(path):
+            write_whole(path / "run.json", json.dumps(asdict(info), indent=1))
         return cls(path, info)
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
         """A run that is there."""
-        file = path / "run.json"
-        try:
-            return cls(path, TypeAdapter(RunInfo).validate_json(file.read_bytes()))
-        except (FileNotFoundError, NotADirectoryError):
-            raise RunError(f"{path} is no run folder: it has no run.json") from None
-        except ValidationError as error:
-            law = law_of(error)
-            where = "".join(f"{part}: " for part in law.path)
-            reason = f"{where}{law.problem}"
-        except OSError as error:
-            reason = str(error.strerror)
-        raise RunError(f"{file} is damaged or of another version: {reason}")
+        return cls(path, read_record(path, "run.json", RunInfo, "run folder"))
 
     def ask_for(self, trials: int) -> None:
         """Ask the run for another number of counted trials; what is there stays."""
-        with self.locked():
+        with locked(self.path):
             self.info = replace(self.info, trials=trials)
-            _write(self.path / "run.json", json.dumps(asdict(self.info), indent=1))
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """One process at a time works on a run; the lock goes with the process, even if killed."""
-        import fcntl
-
-        try:
-            lock = (self.path / "lock").open("w")
-        except OSError as error:
-            raise RunError(f"{self.path} cannot be written: {error.strerror}") from None
-        with lock as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise RunError(f"{self.path} is being worked on by another process") from None
-            yield
+            write_whole(self.path / "run.json", json.dumps(asdict(self.info), indent=1))
 
     def study(self, kind: str) -> optuna.Study:
         """The stored study of one kind of trial, made where missing."""
@@ -251,17 +201,5 @@ class RunFolder:
         paths = []
         for name, text in specs:
             paths.append(folder / f"{name}.yaml")
-            _write(paths[-1], text)
+            write_whole(paths[-1], text)
         return paths
-
-
-def now() -> str:
-    """This moment, to the second, in UTC."""
-    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all: a kill in between leaves the old file."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)

@@ -10,6 +10,7 @@ import optuna
 
 from archspec.domains import Range
 from archspec.errors import FitError, SpecError
+from archspec.runs import locked
 from search.folder import KINDS, RunFolder
 from search.proposals import Proposals, suggest
 from search.record import Record, counts
@@ -71,7 +72,7 @@ class Search:
     def go(self) -> None:
         """Whatever is missing: the search, its random baseline, the shipped networks."""
         self.scoring.check()
-        with self.folder.locked():
+        with locked(self.folder.path):
             for kind in KINDS:
                 for trial in self.folder.trials(kind):
                     self.scoring.remember(kind, trial.user_attrs)

@@ -103,7 +103,7 @@ def test_the_version_is_told() -> None:
         (["show", "resnet50", "--set", "stages.0.dept=2"], ["did you mean 'depth'"]),
         (["show", "resnet50", "--set", "stages.9.depth=2"], ["--set stages.9.depth", "4 items"]),
         (["show", "resnet50", "--set", "stem=["], ["--set stem", "not YAML"]),
-        (["show", "resnet5"], ["'resnet5'", "did you mean 'resnet50'"]),
+        (["show", "resnt50"], ["'resnt50'", "did you mean 'resnet50'"]),
         (["show", "x" * 300], ["no shipped spec", "xxx"]),
         (["show", "x\0"], ["no shipped spec", "x\\x00"]),
         (["show", "resnet50", "--set", f"stages.{'1' * 5000}=1"], ["words and numbers"]),

@@ -20,6 +20,7 @@ from tiny_runs import FEW, FEW_FLOPS, finished_run, interrupt_after, lasting, ma
 from typer.testing import CliRunner, Result
 
 from archspec.cli.main import app
+from archspec.runs import locked
 from search.folder import RunFolder
 from search.run import Search
 from search.scores import Scored, Scorer
@@ -255,7 +256,7 @@ def refused(*args: object) -> str:
 def test_one_process_at_a_time_works_on_a_run(tmp_path: Path) -> None:
     run = made_run(tmp_path / "run")
     asked = (run.path / "run.json").read_bytes()
-    with run.locked():
+    with locked(run.path):
         assert "is being worked on by another process" in refused("resume", run.path)
         assert "another process" in refused("resume", run.path, "--trials", 99)
         assert (run.path / "run.json").read_bytes() == asked

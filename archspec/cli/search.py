@@ -148,8 +148,9 @@ def search(
     """Search a space under a budget; leaves a run folder with the best specs and a page."""
     from archspec.cli.specs import edit_of
     from archspec.errors import ScoreError
+    from archspec.runs import free_folder, now
     from archspec.train.sources import DIGITS
-    from search.folder import RunFolder, RunInfo, now, versions_here
+    from search.folder import RunFolder, RunInfo, versions_here
     from search.proposals import check_sampler
     from search.protocol import make_protocol, refuse_training_options
     from search.scores import DEFAULT, TRAIN, Scorer
@@ -209,21 +210,17 @@ def search(
         created=now(),
         training=training,
     )
-    folder = RunFolder.create(out or _free(read.name, budgets), info)
+    folder = RunFolder.create(out or free_folder(_stem(read.name, budgets)), info)
     _run(folder, as_json)
 
 
 def resume_search(run: Path, trials: int | None = None, as_json: bool = False) -> None:
     """Go on with a search, to another number of trials where that is given."""
-    from search.folder import RunFolder, versions_here
+    from archspec.runs import changed_versions
+    from search.folder import RunFolder
 
     folder = RunFolder.open(run)
-    here = versions_here(folder.info.training is not None)
-    changed = [
-        f"{name} {was} -> {here.get(name)}"
-        for name, was in folder.info.versions.items()
-        if here.get(name) != was
-    ]
+    changed = changed_versions(folder.info.versions)
     if changed:
         typer.echo(
             f"note: versions differ, so later trials may, too: {', '.join(changed)}", err=True
@@ -267,15 +264,9 @@ def _budgets(texts: list[str]) -> tuple[Budget, ...]:
     return tuple(found.values())
 
 
-def _free(space: str, budgets: tuple[Budget, ...]) -> Path:
-    """The first free folder runs/SPACE-BUDGET, runs/SPACE-BUDGET-2, ..."""
-    stem = "-".join([space, *(str(budget).replace(" ", "") for budget in budgets)])
-    number = 1
-    while True:
-        path = Path("runs") / (stem if number == 1 else f"{stem}-{number}")
-        if not path.exists():
-            return path
-        number += 1
+def _stem(space: str, budgets: tuple[Budget, ...]) -> str:
+    """What a run is called, such as hybrid-4.5GFLOPs."""
+    return "-".join([space, *(str(budget).replace(" ", "") for budget in budgets)])
 
 
 def _run(folder: RunFolder, as_json: bool) -> None:

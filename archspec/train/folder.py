@@ -18,12 +18,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict
 
 from archspec.errors import RunError
-from archspec.runs import make_folder, versions_of, write_whole
+from archspec.runs import make_folder, read_record, versions_of, write_whole, written
 from archspec.spec import NetworkSpec, read_spec
-from archspec.strict import law_of
 from archspec.train.recipe import Recipe, read_recipe
 
 RECORD = "train.json"
@@ -92,28 +91,16 @@ class TrainingFolder:
     def create(cls, path: Path, asked: Asked, spec: NetworkSpec, recipe: Recipe) -> TrainingFolder:
         """A new training; refuses a folder that holds one already."""
         make_folder(path, RECORD)
-        try:
+        with written(path):
             write_whole(path / "spec.yaml", spec.dump())
             write_whole(path / "recipe.yaml", recipe.dump())
             write_whole(path / RECORD, json.dumps(asdict(asked), indent=1))
-        except OSError as error:
-            raise RunError(f"{path} cannot be written: {error.strerror}") from error
         return cls(path, asked)
 
     @classmethod
     def open(cls, path: Path) -> TrainingFolder:
         """A training that is there."""
-        file = path / RECORD
-        try:
-            return cls(path, TypeAdapter(Asked).validate_json(file.read_bytes()))
-        except (FileNotFoundError, NotADirectoryError):
-            raise RunError(f"{path} is no training folder: it has no {RECORD}") from None
-        except ValidationError as error:
-            law = law_of(error)
-            reason = "".join(f"{part}: " for part in law.path) + law.problem
-        except OSError as error:
-            reason = str(error.strerror)
-        raise RunError(f"{file} is damaged or of another version: {reason}")
+        return cls(path, read_record(path, RECORD, Asked, "training folder"))
 
     @cached_property
     def spec(self) -> NetworkSpec:

@@ -16,14 +16,14 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, NamedTuple
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field
 
 from archspec.errors import RunError
 from archspec.plan import NetworkPlan
 from archspec.planning import plan_network
-from archspec.runs import make_folder, write_whole
+from archspec.runs import make_folder, read_record, write_whole, written
 from archspec.spec import NetworkSpec, parse_spec
-from archspec.strict import law_of, shown
+from archspec.strict import shown
 from archspec.train.recipe import Recipe, parse_recipe
 from archspec.train.study import Study, parse_study
 from archspec.train.study_arms import PlannedArm, at_resolution
@@ -97,7 +97,7 @@ class StudyFolder:
                 raise RunError(f"{path} was asked otherwise: {differs}; --out names another folder")
             return known.ask_for(asked.seeds)
         make_folder(path, "study.json")
-        try:
+        with written(path):
             for arm in arms:
                 folder = path / arm.name
                 folder.mkdir(parents=True)
@@ -107,24 +107,12 @@ class StudyFolder:
             write_whole(path / "study.yaml", study.dump())
             # last: a folder that has it is whole
             write_whole(path / "study.json", json.dumps(asdict(asked), indent=1))
-        except OSError as error:
-            raise RunError(f"{path} cannot be written: {error.strerror}") from error
         return cls(path, asked)
 
     @classmethod
     def open(cls, path: Path) -> StudyFolder:
         """A run that is there; raises RunError."""
-        file = path / "study.json"
-        try:
-            return cls(path, TypeAdapter(StudyAsked).validate_json(file.read_bytes()))
-        except (FileNotFoundError, NotADirectoryError):
-            raise RunError(f"{path} is no run of a study: it has no study.json") from None
-        except ValidationError as error:
-            law = law_of(error)
-            reason = "".join(f"{part}: " for part in law.path) + law.problem
-        except OSError as error:
-            reason = str(error.strerror)
-        raise RunError(f"{file} is damaged or of another version: {reason}")
+        return cls(path, read_record(path, "study.json", StudyAsked, "run of a study"))
 
     def differs(self, asked: StudyAsked, study: Study) -> str:
         """What was asked otherwise, so that this run cannot be gone on with; else nothing."""
