@@ -25,6 +25,8 @@ Schema = dict[str, Any]
 EXPRESSION: Schema = {"$ref": "#/definitions/expression"}
 DOMAIN: Schema = {"$ref": "#/definitions/domain"}
 ANY_TEXT: Schema = {"type": "string"}
+#: counts are written as people say them, 28.6M
+COUNT: Schema = {"type": ["number", "string", "null"]}
 #: knobs whose null is the spec's default
 _NULLABLE = {("norm", "kind"), ("act", "kind")}
 
@@ -89,51 +91,51 @@ def _share(definitions: Schema) -> None:
 def _network(nodes: Schema) -> Schema:
     stage = {"type": "object", "properties": _stage(nodes), "additionalProperties": False}
     units = {"type": "object", "additionalProperties": {"$ref": "#/definitions/unit"}}
-    fields = _fields(NetworkSpec)
+    known = fields(NetworkSpec)
     properties: Schema = {
         "format": {"const": FORMAT, "description": "Of this notation."},
-        "name": _told(fields["name"], "Default: the file's name."),
-        "doc": _told(ANY_TEXT, "What the network is."),
-        "extends": _told(
+        "name": told(known["name"], "Default: the file's name."),
+        "doc": told(ANY_TEXT, "What the network is."),
+        "extends": told(
             ANY_TEXT, "A shipped name, or a path inside this file's folder; keys replace."
         ),
-        "set": _told({"type": "object"}, "path: value, applied after extends; * deals a list out."),
-        "form": _told(_or_domain(fields["form"]), "merged: every merge is one convolution."),
-        "input": _told(_record(Input), "What the network is fed."),
-        "classes": _or_domain(fields["classes"]),
-        "defaults": _told(_record(Defaults), "What a bare norm and act mean."),
-        "units": _told(units, "The file's own units, over the shipped ones."),
-        "stem": _told({"allOf": [nodes]}, "Before the first stage."),
-        "each_stage": _told(stage, "Defaults of every stage."),
-        "stages": _told(_or_domain({"type": "array", "items": _or_domain(stage)}), "In order."),
-        "head": _told({"allOf": [nodes]}, "After the last stage."),
-        "weights": _told(
-            fields["weights"],
+        "set": told({"type": "object"}, "path: value, applied after extends; * deals a list out."),
+        "form": told(_or_domain(known["form"]), "merged: every merge is one convolution."),
+        "input": told(_record(Input), "What the network is fed."),
+        "classes": _or_domain(known["classes"]),
+        "defaults": told(_record(Defaults), "What a bare norm and act mean."),
+        "units": told(units, "The file's own units, over the shipped ones."),
+        "stem": told({"allOf": [nodes]}, "Before the first stage."),
+        "each_stage": told(stage, "Defaults of every stage."),
+        "stages": told(_or_domain({"type": "array", "items": _or_domain(stage)}), "In order."),
+        "head": told({"allOf": [nodes]}, "After the last stage."),
+        "weights": told(
+            known["weights"],
             "Names of published tensors: a file of specs/weights, or a .yaml beside.",
         ),
-        "reference": _told(_record(Reference), "Published figures; shown, never used."),
+        "reference": told(_record(Reference), "Published figures; shown, never used."),
     }
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
 def _stage(nodes: Schema) -> Schema:
-    fields = _fields(Stage)
-    turn = _mapping({"times": _whole(0), "block": nodes}, required=["block"])
+    known = fields(Stage)
+    turn = mapping({"times": _whole(0), "block": nodes}, required=["block"])
     turns = {"type": "array", "minItems": 1, "items": {"anyOf": [nodes, turn]}}
     return {
-        "width": _told(_or_domain(fields["width"]), "Channels of the blocks: `w_out`."),
-        "depth": _told(_or_domain(fields["depth"]), "Number of blocks."),
-        "stride": _told(_or_domain(fields["stride"]), "How much the map shrinks."),
-        "down": _told({"allOf": [nodes]}, "What takes the stride; else the first block does."),
-        "block": _told({"allOf": [nodes]}, "Nodes of every block."),
-        "blocks": _told(_or_domain(turns), "Blocks in turn, or spelled out with times."),
+        "width": told(_or_domain(known["width"]), "Channels of the blocks: `w_out`."),
+        "depth": told(_or_domain(known["depth"]), "Number of blocks."),
+        "stride": told(_or_domain(known["stride"]), "How much the map shrinks."),
+        "down": told({"allOf": [nodes]}, "What takes the stride; else the first block does."),
+        "block": told({"allOf": [nodes]}, "Nodes of every block."),
+        "blocks": told(_or_domain(turns), "Blocks in turn, or spelled out with times."),
     }
 
 
 def _node(nodes: Schema, prefix: str, own: bool) -> Schema:
-    branch = {"anyOf": [nodes, _mapping({"when": _when(), "do": nodes}, required=["do"])]}
+    branch = {"anyOf": [nodes, mapping({"when": _when(), "do": nodes}, required=["do"])]}
     branches = _or_domain({"type": "array", "minItems": 2, "items": branch})
-    residual = _mapping(
+    residual = mapping(
         {
             "do": nodes,
             "shortcut": {"anyOf": [{"const": "none"}, nodes]},
@@ -146,26 +148,26 @@ def _node(nodes: Schema, prefix: str, own: bool) -> Schema:
     calls = {name: {"$ref": f"#/definitions/{prefix}{name}"} for name in names["enum"]}
     properties: Schema = {
         **calls,
-        "residual": _told({"anyOf": [nodes, residual]}, "x + do(x)"),
+        "residual": told({"anyOf": [nodes, residual]}, "x + do(x)"),
         **dict.fromkeys(BRANCHED, branches),
-        "token_mix": _told({"allOf": [nodes]}, "Nodes that see tokens as channels."),
+        "token_mix": told({"allOf": [nodes]}, "Nodes that see tokens as channels."),
         "times": _number(_whole(0)),
         "do": nodes,
         "when": _when(),
     }
-    mapping: Schema = {"type": "object", "minProperties": 1, "properties": properties}
+    call: Schema = {"type": "object", "minProperties": 1, "properties": properties}
     if not own:
-        mapping["additionalProperties"] = False
-    return {"anyOf": [names, *([ANY_TEXT] if own else []), mapping, DOMAIN]}
+        call["additionalProperties"] = False
+    return {"anyOf": [names, *([ANY_TEXT] if own else []), call, DOMAIN]}
 
 
 def _layer(layer: type[Layer], nodes: Schema, own: bool) -> Schema:
-    knobs = {name: _layer_knob(layer, name, field, own) for name, field in _fields(layer).items()}
+    knobs = {name: _layer_knob(layer, name, field, own) for name, field in fields(layer).items()}
     primary = [knobs[layer.primary]] if layer.primary else []
     knobs |= dict.fromkeys(layer.inner, nodes)
     return {
-        "description": _first_line(layer),
-        "anyOf": [_mapping(knobs), *primary, DOMAIN, {"type": "null"}],
+        "description": first_line(layer),
+        "anyOf": [mapping(knobs), *primary, DOMAIN, {"type": "null"}],
     }
 
 
@@ -190,8 +192,8 @@ def _unit(unit: Unit, own: bool) -> Schema:
     knobs = {
         name: _unit_knob(knob, name in unit.word_knobs, own) for name, knob in unit.knobs.items()
     }
-    told = " ".join(filter(None, (unit.text.doc, unit.text.source)))
-    return _told({"anyOf": [_mapping(knobs), DOMAIN, {"type": "null"}]}, told)
+    words = " ".join(filter(None, (unit.text.doc, unit.text.source)))
+    return told({"anyOf": [mapping(knobs), DOMAIN, {"type": "null"}]}, words)
 
 
 def _unit_knob(knob: Knob, word: bool, own: bool) -> Schema:
@@ -208,17 +210,17 @@ def _unit_knob(knob: Knob, word: bool, own: bool) -> Schema:
     if own or not word:
         legal.append(EXPRESSION)
     default = "null" if knob.default is None else json.dumps(knob.default)
-    told = f"{knob.doc}. Default: {default}" if knob.doc else f"Default: {default}"
-    return _told({"anyOf": [*legal, DOMAIN]}, told)
+    words = f"{knob.doc}. Default: {default}" if knob.doc else f"Default: {default}"
+    return told({"anyOf": [*legal, DOMAIN]}, words)
 
 
 def _unit_text() -> Schema:
     value = {"type": ["number", "string", "boolean", "null", "array"]}
-    knob = _mapping({**_fields(Knob), "default": value})
+    knob = mapping({**fields(Knob), "default": value})
     knob["properties"]["choices"] = {
         "anyOf": [{"type": "array", "minItems": 1}, {"enum": [*KINDS]}]
     }
-    return _mapping(
+    return mapping(
         {
             "doc": ANY_TEXT,
             "source": ANY_TEXT,
@@ -240,15 +242,15 @@ def _domain() -> Schema:
     return {
         "description": "What a search may choose here.",
         "oneOf": [
-            _mapping({"choice": options, "tie": tie}, required=["choice"]),
-            _mapping({"range": ends, "step": step, "tie": tie}, required=["range"]),
-            _mapping({"log_range": ends, "tie": tie}, required=["log_range"]),
+            mapping({"choice": options, "tie": tie}, required=["choice"]),
+            mapping({"range": ends, "step": step, "tie": tie}, required=["range"]),
+            mapping({"log_range": ends, "tie": tie}, required=["log_range"]),
         ],
     }
 
 
 def _record(model: type[BaseModel]) -> Schema:
-    return _mapping({name: _or_domain(field) for name, field in _fields(model).items()})
+    return mapping({name: _or_domain(field) for name, field in fields(model).items()})
 
 
 class _Generator(GenerateJsonSchema):
@@ -256,29 +258,32 @@ class _Generator(GenerateJsonSchema):
     ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}
 
 
-def _fields(model: type[BaseModel]) -> Schema:
+def fields(model: type[BaseModel]) -> Schema:
     """The fields of a record or the knobs of a layer, each as a schema of draft 7."""
     held = model.model_json_schema(schema_generator=_Generator)
     properties: Mapping[str, Any] = held.get("properties", {})
-    fields = {name: _draft7(field) for name, field in properties.items()}
+    known = {name: draft7(field) for name, field in properties.items()}
     if model is Reference:
-        # counts are written as people say them, 28.6M
-        fields |= dict.fromkeys(("params", "flops"), {"type": ["number", "string", "null"]})
-    return fields
+        known |= dict.fromkeys(("params", "flops"), COUNT)
+    return known
 
 
-def _draft7(field: Any) -> Any:
-    """A field's schema without pydantic's titles and draft 2020-12's words."""
+def draft7(field: Any, alone: bool = True) -> Any:
+    """A field's schema without pydantic's titles, defaults, and draft 2020-12's words.
+
+    alone: a pair of equal values may be written as one.
+    """
     if isinstance(field, list):
-        return [_draft7(item) for item in field]
+        return [draft7(item, alone) for item in field]
     if not isinstance(field, Mapping):
         return field
-    kept = {key: _draft7(value) for key, value in field.items() if key not in ("title", "default")}
+    left = ("title", "default")
+    kept = {key: draft7(value, alone) for key, value in field.items() if key not in left}
     pair = kept.pop("prefixItems", None)
     if pair is None:
         return kept
-    # a pair of equal values may be written as one
-    return {"anyOf": [pair[0], {**kept, "items": pair}]}
+    whole = {**kept, "items": pair}
+    return {"anyOf": [pair[0], whole]} if alone else whole
 
 
 def _number(field: Schema) -> Schema:
@@ -294,17 +299,20 @@ def _whole(low: int) -> Schema:
 
 
 def _when() -> Schema:
-    return _told({"anyOf": [EXPRESSION, {"type": "boolean"}]}, "Only where this holds.")
+    return told({"anyOf": [EXPRESSION, {"type": "boolean"}]}, "Only where this holds.")
 
 
-def _mapping(properties: Schema, required: list[str] | None = None) -> Schema:
+def mapping(properties: Schema, required: list[str] | None = None) -> Schema:
+    """A mapping of these keys alone."""
     held: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
     return {**held, "required": required} if required else held
 
 
-def _told(field: Schema, description: str) -> Schema:
+def told(field: Schema, description: str) -> Schema:
+    """The field with what an editor shows of it."""
     return {"description": description, **field} if description else field
 
 
-def _first_line(model: type[BaseModel]) -> str:
+def first_line(model: type[BaseModel]) -> str:
+    """The first paragraph of a record's docstring, as one line."""
     return " ".join((model.__doc__ or "").split("\n\n")[0].split())

@@ -1,4 +1,4 @@
-"""What `archspec check` says of a text: a network, a space of networks, or a file of units."""
+"""What `archspec check` says of a text: a network, space, recipe, study, or file of units."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from archspec.cli.kinds import ANY, kind_of
 from archspec.cost import totals
 from archspec.domains import Choice, Domain
 from archspec.errors import ArchspecError, LawError, SpecError
@@ -16,6 +17,9 @@ from archspec.quantities import format_count
 from archspec.resolve import KEYS, locate, placed, resolve
 from archspec.spec import Memory, make_spec
 from archspec.template import Pick, Template
+from archspec.train.recipe import RECIPE, check_recipe, network_patterns
+from archspec.train.study import STUDY
+from archspec.train.study_arms import check_study
 from archspec.units import make_units, shipped_units
 from archspec.weights.layouts import layouts_of, read_layouts
 
@@ -28,12 +32,17 @@ MOST_ROUNDS = 5_000
 def check(source: str) -> tuple[str, list[ArchspecError]]:
     """What a SPEC is, and everything that is wrong with it."""
     try:
-        path = locate(source)
+        path = locate(source, ANY)
         if _is_units_file(path):
             return _check_units(path), []
         if _is_layouts_file(path):
             count = len(read_layouts(path))
             return f"{count} layout{'' if count == 1 else 's'} of weights", []
+        kind = kind_of(path)
+        if kind is RECIPE:
+            return _check_recipe(path), []
+        if kind is STUDY:
+            return check_study(path), []
         tree = resolve(path)
         template = _template(tree)
         if template.has_domains:
@@ -68,6 +77,14 @@ def _check_units(path: Path) -> str:
     except LawError as error:
         raise placed(error, tree) from None
     return f"{len(units)} units"
+
+
+def _check_recipe(path: Path) -> str:
+    recipe = check_recipe(path)
+    told = f"{recipe.epochs} epochs in batches of {recipe.batch} by {recipe.optimizer.name}"
+    count = len(network_patterns(path))
+    edited = f", edits for {count} kind{'' if count == 1 else 's'} of networks" if count else ""
+    return f"recipe {recipe.name}, {told}{edited}"
 
 
 def _template(tree: Any) -> Template:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -47,9 +47,9 @@ FLOPS_NOTE = "FLOPs are multiply-adds of convolutions and matrix products, for o
 
 @app.command()
 def check(specs: Specs) -> None:
-    """Check texts: networks, spaces, files of units. Exits with 2 where one is wrong.
+    """Check networks, spaces, recipes, studies, units; exits with 2 where one is wrong.
 
-    Of a space, every option of every choice and both ends of every range are tried.
+    All is tried: options of a space and ends of its ranges, edits of a recipe, arms of a study.
     """
     from archspec.cli.checking import check as check_one
 
@@ -344,21 +344,34 @@ def zoo(
 
 @app.command()
 def schema(
+    kind: Annotated[
+        Literal["network", "recipe", "study"],
+        typer.Argument(metavar="KIND", help="network (spaces and units, too), recipe or study."),
+    ] = "network",
     out: Annotated[
         Path | None,
         typer.Option("-o", "--out", metavar="FILE", help="Write to a file.", show_default=False),
     ] = None,
 ) -> None:
     """Print the JSON Schema of the notation, for editors."""
-    from archspec.schema import schema_text
-
+    text = _schema_text(kind)
     if out is None:
-        print(schema_text(), end="")
+        print(text, end="")
         return
     try:
-        out.write_text(schema_text(), encoding="utf-8")
+        out.write_text(text, encoding="utf-8")
     except OSError as error:
         raise SpecError(f"{out} cannot be written ({error.strerror})") from None
+
+
+def _schema_text(kind: Literal["network", "recipe", "study"]) -> str:
+    if kind == "network":
+        from archspec.schema import schema_text
+
+        return schema_text()
+    from archspec.train.schema import recipe_schema_text, study_schema_text
+
+    return recipe_schema_text() if kind == "recipe" else study_schema_text()
 
 
 def _planned(source: str, settings: list[str] | None) -> tuple[NetworkSpec, NetworkPlan]:

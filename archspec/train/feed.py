@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from archspec.errors import DataError
 from archspec.train.images import ImageSet, Split
 from archspec.train.recipe import Crop
 
@@ -70,7 +71,7 @@ class Feed:
         """
         own = order[start:, self.process :: self.processes]
         if self._reader is not None:
-            yield from self._read(own, start)
+            yield from self._read(own, start, order.shape[1])
             return
         assert self.pixels is not None
         there = self.pixels.device
@@ -92,10 +93,11 @@ class Feed:
             if len(own):
                 yield self.pixels[own].to(self.device), self.labels[own].to(self.device)
 
-    def _read(self, own: Tensor, start: int) -> Iterator[tuple[Tensor, Tensor]]:
-        # the number of its place in the epoch gives each image its own draw
-        columns = own.shape[1]
-        numbers = (start + torch.arange(len(own)))[:, None] * columns + torch.arange(columns)
+    def _read(self, own: Tensor, start: int, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        # the number of its place in the epoch, all processes together, gives each image its own
+        # draw: those that are repeated lie side by side, in the batches of several processes
+        columns = torch.arange(self.process, batch, self.processes)
+        numbers = (start + torch.arange(len(own)))[:, None] * batch + columns
         keyed = [
             list(zip(row.tolist(), number.tolist(), strict=True))
             for row, number in zip(own, numbers, strict=True)
@@ -112,11 +114,16 @@ class Feed:
             pin_memory=self.device.type == "cuda",
             multiprocessing_context="spawn",
         )
-        for pixels, labels in loader:
-            yield (
-                pixels.to(self.device, non_blocking=True),
-                labels.to(self.device, non_blocking=True),
-            )
+        try:
+            for pixels, labels in loader:
+                yield (
+                    pixels.to(self.device, non_blocking=True),
+                    labels.to(self.device, non_blocking=True),
+                )
+        except DataError as error:
+            # a worker's error comes with its traceback, whose last line says what is wrong
+            last = str(error).strip().splitlines()[-1]
+            raise DataError(last.removeprefix(f"{DataError.__module__}.DataError: ")) from None
 
     def epoch(self, epoch: int) -> None:
         """Name the epoch that is read next, for the draws of the crops."""

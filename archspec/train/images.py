@@ -18,6 +18,7 @@ from archspec.train.sources import (
     DIGITS,
     decoded,
     encoded_images,
+    has_labels,
     images_of,
     labels_of,
     open_splits,
@@ -114,9 +115,10 @@ def open_images(
 ) -> ImageSet:
     """A data set: `digits`, a parquet file or folder, a folder of images, or `hf:NAME`.
 
-    images, test_images: so many of a split, drawn by seed, of each class alike. holdout: a share of the
-    training split that takes the place of the test split, which is then never seen. The test split
-    is `test`, else `validation`, else a tenth of the training images, of each class alike.
+    images, test_images: so many of a split, drawn by seed, of each class alike. holdout: a share of
+    the training split that takes the place of the test split, which is then never seen. The test
+    split is `test`, else `validation`, the first that has classes, else a tenth of the training
+    images, of each class alike.
     Raises DataError where the data cannot be read, or holds too little.
     """
     held = _opened(data)
@@ -151,7 +153,8 @@ def _opened(data: str) -> ImageSet:
     if data == DIGITS:
         return _digits()
     splits = open_splits(data)
-    for_test = next((name for name in ("test", "validation") if name in splits), None)
+    labelled = (name for name in ("test", "validation") if name in splits)
+    for_test = next((name for name in labelled if has_labels(splits[name])), None)
     for_train = "train" if "train" in splits else None
     if for_train is None:
         raise DataError(f"{data} has no training split; it has {', '.join(splits)}")
@@ -162,7 +165,7 @@ def _opened(data: str) -> ImageSet:
         notes = (f"no test split: {test.count} training images held out to test on",)
     else:
         train = whole
-        test, others = _split(splits[for_test], for_test, data)
+        test, others = _split(splits[for_test], for_test, data, names)
         if others != names:
             raise DataError(
                 f"{data}: {for_train} and {for_test} must have the same classes, but have "
@@ -213,8 +216,11 @@ def _rest(count: int, apart: Numbers) -> Numbers:
     return np.setdiff1d(np.arange(count, dtype=np.int64), apart)
 
 
-def _split(table: Any, name: str, data: str) -> tuple[Split, tuple[str, ...]]:
-    labels, names = labels_of(table, data)
+def _split(
+    table: Any, name: str, data: str, known: tuple[str, ...] | None = None
+) -> tuple[Split, tuple[str, ...]]:
+    """A split and its classes; `known` are those of the training split."""
+    labels, names = labels_of(table, data, known)
     if not len(labels):
         raise DataError(f"{data}: its split {name} is empty")
     table = images_of(table, data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from glob import escape
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -63,7 +64,7 @@ def open_splits(data: str) -> dict[str, Any]:
             held = datasets.load_dataset("parquet", data_files=_by_split(path, files))
             return dict(held)
         if path.is_dir() and any(file.suffix.lower() in IMAGES for file in path.rglob("*")):
-            return dict(datasets.load_dataset("imagefolder", data_dir=str(path)))
+            return dict(datasets.load_dataset("imagefolder", data_dir=escape(str(path))))
     except Exception as error:
         # the library raises its own, pyarrow's, PIL's and OS errors for damaged files
         raise DataError(f"{path} could not be read as images: {_reason(error)}") from error
@@ -71,6 +72,7 @@ def open_splits(data: str) -> dict[str, Any]:
 
 
 def _by_split(path: Path, files: list[Path]) -> dict[str, list[str]]:
+    """Files by split, as patterns that match themselves alone."""
     found: dict[str, list[str]] = {}
     for file in files:
         named = "train"
@@ -79,7 +81,7 @@ def _by_split(path: Path, files: list[Path]) -> dict[str, list[str]]:
             for split, names in _SPLITS.items():
                 if any(word in names for word in words):
                     named = split
-        found.setdefault(named, []).append(str(file))
+        found.setdefault(named, []).append(escape(str(file)))
     return found
 
 
@@ -132,28 +134,59 @@ def encoded_images(table: Any) -> Iterator[Any]:
         yield from part["image"].to_pylist()
 
 
-def labels_of(table: Any, data: str) -> Labels:
+def has_labels(table: Any) -> bool:
+    """Whether any image of a table has a class; those of public test splits often have none."""
+    column = _label_column(table)
+    return column is None or not all(map(_missing, _values(table, column)))
+
+
+def labels_of(table: Any, data: str, known: tuple[str, ...] | None = None) -> Labels:
     """The classes of a table's images: its ClassLabel column, else one called label or the like.
 
-    Raises DataError where there is none, or an image has no class.
+    known: classes of the training split, which a column of plain numbers or words is told by.
+    Raises DataError where there is no such column, an image has no class, or one that is not known.
     """
+    column = _label_column(table)
+    if column is None:
+        told = ", ".join(table.column_names)
+        raise DataError(f"{data} has no column of classes such as label; it has {told}")
+    values = _values(table, column)
+    if any(map(_missing, values)):
+        raise DataError(f"{data}: some images have no class in column {column}")
+    named = getattr(table.features[column], "names", None)
+    if named is not None:
+        return Labels(np.asarray(values, np.int64), tuple(named))
+    try:
+        found = sorted(set(values))
+    except TypeError:
+        raise DataError(
+            f"{data}: a class is one number or word, but column {column} holds {str(values[0])!r}"
+        ) from None
+    names = tuple(map(str, found)) if known is None else known
+    place = {name: number for number, name in enumerate(names)}
+    foreign = [str(value) for value in found if str(value) not in place]
+    if foreign:
+        raise DataError(f"{data}: no training image has the class {foreign[0]!r} of a test image")
+    return Labels(np.asarray([place[str(value)] for value in values], np.int64), names)
+
+
+def _label_column(table: Any) -> str | None:
+    """The column of classes, by its kind, else by its name."""
     import datasets
 
     classed = [key for key, item in table.features.items() if isinstance(item, datasets.ClassLabel)]
     named = [key for key in _LABELS if key in table.features]
-    column = next(iter([*classed, *named]), None)
-    if column is None:
-        told = ", ".join(table.column_names)
-        raise DataError(f"{data} has no column of classes such as label; it has {told}")
-    values = table.select_columns(column).with_format("arrow")[:][column].to_pylist()
-    if any(value is None or (isinstance(value, int) and value < 0) for value in values):
-        raise DataError(f"{data}: some images have no class in column {column}")
-    if column in classed:
-        return Labels(np.asarray(values, np.int64), tuple(table.features[column].names))
-    known = sorted(set(values))
-    place = {value: number for number, value in enumerate(known)}
-    numbers = np.asarray([place[value] for value in values], np.int64)
-    return Labels(numbers, tuple(map(str, known)))
+    return next(iter([*classed, *named]), None)
+
+
+def _values(table: Any, column: str) -> list[Any]:
+    held = table.select_columns(column).with_format("arrow")[:][column].to_pylist()
+    return list(held)
+
+
+def _missing(value: object) -> bool:
+    """Whether this stands for no class; -1 does in the sets of the hub."""
+    return value is None or (isinstance(value, int) and value < 0)
 
 
 def decoded(encoded: Any, data: str) -> Image:
