@@ -48,7 +48,7 @@ class Arm(NamedTuple):
 
 
 def arms(frame: pd.DataFrame, summary: pd.DataFrame) -> tuple[Arm, ...]:
-    """The arms in the summary's order; both frames are those of archspec.train.study_frame."""
+    """The arms in the summary's order; both frames are those of archspec.study.frame."""
     found = []
     for row in summary.to_dict(orient="records"):
         done = frame[(frame["arm"] == row["arm"]) & (frame["state"] == "done")]

@@ -50,7 +50,7 @@ class Latency(NamedTuple):
 
 
 def latencies(summary: pd.DataFrame) -> tuple[Latency, ...]:
-    """The rows of a summary, as archspec.train.study_frame makes it of a study that measures."""
+    """The rows of a summary, as archspec.study.frame makes it of a study that measures."""
     rows = summary.to_dict(orient="records")
     flops = {(row["arm"], row["resolution"]): number(row["flops"]) for row in rows}
     found = []

@@ -1,6 +1,6 @@
 """The page of a study: its arms beside each other, with what their differences are worth.
 
-Frame and summary are those of archspec.train.study_frame. `info` holds the study's words (name,
+Frame and summary are those of archspec.study.frame. `info` holds the study's words (name,
 doc, source, cumulative, measure, ...) and what was asked of it (data, train_count, classes, side,
 epochs, seeds, device, command, created, versions); recipes: each arm's whole text, or None.
 """

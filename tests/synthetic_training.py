@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from archspec.train.study import parse_study
-from archspec.train.study_frame import MEASURED, TRAINED, summary
+from archspec.study.frame import MEASURED, TRAINED, summary
+from archspec.study.text import parse_study
 
 RECIPE = "format: 1\nname: quick\nepochs: 15\nbatch: 128\noptimizer: {name: adamw, lr: 0.001}\n"
 

@@ -137,7 +137,11 @@ def test_what_is_wrong_is_one_line_with_its_place(
 
 
 def test_names_are_looked_for_among_all_that_is_shipped() -> None:
-    for wrong, right in (("quik", "quick"), ("kernel", "kernels"), ("convnxt_tiny", "convnext_tiny")):
+    for wrong, right in (
+        ("quik", "quick"),
+        ("kernel", "kernels"),
+        ("convnxt_tiny", "convnext_tiny"),
+    ):
         result = run("check", wrong)
         assert result.exit_code == 2
         (line,) = result.stderr.splitlines()
@@ -154,7 +158,7 @@ def test_nothing_heavy_is_imported() -> None:
         "from archspec.cli.main import main\n"
         "try:\n    main()\n"
         "except SystemExit as done:\n    assert not done.code\n"
-        "import archspec.train.schema\n"
+        "import archspec.study.schema\n"
         "heavy = {'torch', 'numpy', 'optuna', 'pandas', 'search', 'reports', 'datasets'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )

@@ -505,7 +505,7 @@ SET = "extends: resnet50\nset: "
         ("extends: /etc/passwd.yaml", "1:10", ["stays inside its folder"]),
         ("extends: link.yaml", "1:10", ["stays inside its folder"]),
         ("extends: sub/../../x.yaml", "1:10", ["stays inside its folder"]),
-        ("extends: resnet5", "1:10", ["no shipped spec", "did you mean 'resnet50'"]),
+        ("extends: resnt50", "1:10", ["no shipped spec", "did you mean 'resnet50'"]),
         ("extends: none.yaml", "1:10", ["no file", "none.yaml"]),
         (f"extends: {'x' * 300}.yaml", "1:10", ["names no file", "xxx"]),
         ('extends: "a\\0.yaml"', "1:10", ["names no file", "a\\x00.yaml"]),

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from archspec.cli.main import app
 from archspec.load import parse_yaml, read_yaml
 from archspec.shipped import shipped_files, specs_folder
+from archspec.study.schema import recipe_schema_text, study_schema_text
+from archspec.study.text import read_study
 from archspec.train.recipe import parse_recipe, read_recipe
-from archspec.train.schema import recipe_schema_text, study_schema_text
-from archspec.train.study import read_study
 
 TEXTS = {"recipe": recipe_schema_text, "study": study_schema_text}
 FOLDERS = {"recipe": "recipes", "study": "studies"}

@@ -14,18 +14,18 @@ from archspec.errors import DataError, Diverged, RunError, SpecError
 from archspec.planning import plan_network
 from archspec.shipped import shipped_studies
 from archspec.spec import NetworkSpec, read_spec
-from archspec.train.recipe import Recipe
-from archspec.train.study import Measure, Study, parse_study, read_study
-from archspec.train.study_arms import (
+from archspec.study.arms import (
     PlannedArm,
     common_side,
     lengths,
     plan_arms,
     takes_small_form,
 )
-from archspec.train.study_folder import StudyAsked, StudyFolder
-from archspec.train.study_frame import frame, interval, summary
-from archspec.train.study_run import Latency, Step, measure_study, run_study
+from archspec.study.folder import StudyAsked, StudyFolder
+from archspec.study.frame import frame, interval, summary
+from archspec.study.run import Latency, Step, measure_study, run_study
+from archspec.study.text import Measure, Study, parse_study, read_study
+from archspec.train.recipe import Recipe
 
 #: as in tables of the t distribution: 97.5% with 1 and with 2 degrees of freedom
 T1, T2 = 12.706204736, 4.302652730
@@ -539,7 +539,7 @@ def test_measuring_goes_on_and_compares_with_the_first(tmp_path: Path) -> None:
 
 
 def test_a_forward_pass_is_timed() -> None:
-    from archspec.train.latency import measure_latency
+    from archspec.study.latency import measure_latency
 
     spec = read_spec("mobilenetv2_050", [("input.resolution", "32")])
     for layout in (False, True):

@@ -16,10 +16,10 @@ from archspec.planning import plan_network
 from archspec.quantities import format_count
 from archspec.resolve import KEYS, locate, placed, resolve
 from archspec.spec import Memory, make_spec
+from archspec.study.arms import check_study
+from archspec.study.text import STUDY
 from archspec.template import Pick, Template
 from archspec.train.recipe import RECIPE, check_recipe, network_patterns
-from archspec.train.study import STUDY
-from archspec.train.study_arms import check_study
 from archspec.units import make_units, shipped_units
 from archspec.weights.layouts import layouts_of, read_layouts
 

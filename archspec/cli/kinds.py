@@ -8,8 +8,8 @@ from pathlib import Path
 from archspec.errors import SpecError, did_you_mean
 from archspec.load import read_yaml
 from archspec.resolve import NETWORK, YAML, Kind, beside
+from archspec.study.text import STUDY
 from archspec.train.recipe import RECIPE
-from archspec.train.study import STUDY
 
 KINDS = (NETWORK, RECIPE, STUDY)
 

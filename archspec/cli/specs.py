@@ -369,7 +369,7 @@ def _schema_text(kind: Literal["network", "recipe", "study"]) -> str:
         from archspec.schema import schema_text
 
         return schema_text()
-    from archspec.train.schema import recipe_schema_text, study_schema_text
+    from archspec.study.schema import recipe_schema_text, study_schema_text
 
     return recipe_schema_text() if kind == "recipe" else study_schema_text()
 

@@ -16,8 +16,8 @@ from archspec.cli.specs import Json, Settings, edit_of
 from archspec.errors import RunError
 
 if TYPE_CHECKING:
-    from archspec.train.study_folder import StudyFolder
-    from archspec.train.study_run import Step
+    from archspec.study.folder import StudyFolder
+    from archspec.study.run import Step
 
 app = typer.Typer()
 
@@ -90,9 +90,9 @@ def study(
 
     The same command goes on where a run was stopped. A study that measures needs no data.
     """
-    from archspec.train.study import read_study
-    from archspec.train.study_folder import StudyFolder
-    from archspec.train.study_prepare import StudyWish, begin_study
+    from archspec.study.folder import StudyFolder
+    from archspec.study.prepare import StudyWish, begin_study
+    from archspec.study.text import read_study
 
     if (Path(file) / "study.json").is_file():
         asked = (data, epochs, images, arms, spec, recipe, small, side, out, settings)
@@ -127,7 +127,7 @@ def study(
 def resume_study(run: Path, as_json: bool) -> None:
     """Go on with a run that was stopped or killed."""
     from archspec.runs import changed_versions
-    from archspec.train.study_folder import StudyFolder
+    from archspec.study.folder import StudyFolder
 
     folder = StudyFolder.open(run)
     changed = changed_versions(folder.asked.versions)
@@ -140,7 +140,7 @@ def resume_study(run: Path, as_json: bool) -> None:
 
 def report_study(run: Path) -> None:
     """Write the page of a run again, finished or not."""
-    from archspec.train.study_folder import StudyFolder
+    from archspec.study.folder import StudyFolder
 
     _finish(StudyFolder.open(run), False)
 
@@ -160,8 +160,8 @@ def _heading(folder: StudyFolder) -> str:
 
 def _run(folder: StudyFolder, named: str | None, retry: bool, quiet: bool) -> None:
     """Do what is not done yet, on a device of its own where one is named, and show all."""
+    from archspec.study.run import measure_study, run_study
     from archspec.train.devices import checked_device
-    from archspec.train.study_run import measure_study, run_study
 
     # tried first: a device that is not there is no fault of the arms
     device = str(checked_device(named or folder.asked.device))
@@ -170,13 +170,13 @@ def _run(folder: StudyFolder, named: str | None, retry: bool, quiet: bool) -> No
         typer.echo(_heading(folder))
     try:
         if folder.study.measure is None:
-            from archspec.train.study_training import study_trainer
+            from archspec.study.training import study_trainer
 
             asked = folder.asked
             train = study_trainer(str(asked.data), asked.images, device, asked.command, quiet)
             run_study(folder, train, watch, retry)
         else:
-            from archspec.train.latency import measure_latency
+            from archspec.study.latency import measure_latency
 
             measure_study(
                 folder, lambda spec, how: measure_latency(spec, how, device), watch, retry
@@ -198,7 +198,7 @@ def _silent(step: Step) -> None:
 def _finish(folder: StudyFolder, as_json: bool) -> None:
     from archspec.cli.study_tables import print_study
     from archspec.cli.tables import print_json
-    from archspec.train.study_frame import frame, summary
+    from archspec.study.frame import frame, summary
     from reports.study import write_study_page
 
     text = folder.study

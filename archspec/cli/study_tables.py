@@ -16,7 +16,7 @@ Row = Mapping[Hashable, Any]
 def print_study(rows: pd.DataFrame, sums: pd.DataFrame, measured: bool) -> None:
     """Print the summary of a study, an arm a row, and the reason of what failed.
 
-    rows, sums: as `archspec.train.study_frame` makes them.
+    rows, sums: as `archspec.study.frame` makes them.
     """
     found = sums.to_dict(orient="records")
     if measured:

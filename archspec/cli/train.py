@@ -400,7 +400,5 @@ def resume_training(path: Path, as_json: bool) -> None:
     folder = TrainingFolder.open(path)
     changed = changed_versions(folder.asked.versions)
     if changed and folder.result is None:
-        typer.echo(
-            f"note: versions differ, so the result may, too: {', '.join(changed)}", err=True
-        )
+        typer.echo(f"note: versions differ, so the result may, too: {', '.join(changed)}", err=True)
     run(folder, as_json)

@@ -24,9 +24,9 @@ from archspec.planning import plan_network
 from archspec.runs import make_folder, read_record, write_whole, written
 from archspec.spec import NetworkSpec, parse_spec
 from archspec.strict import shown
+from archspec.study.arms import PlannedArm, at_resolution
+from archspec.study.text import Study, parse_study
 from archspec.train.recipe import Recipe, parse_recipe
-from archspec.train.study import Study, parse_study
-from archspec.train.study_arms import PlannedArm, at_resolution
 
 STATES = ("done", "failed")
 

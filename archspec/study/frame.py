@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from archspec.cost import totals
 from archspec.plan import NetworkPlan
 from archspec.planning import plan_network
-from archspec.train.study import Study
-from archspec.train.study_arms import at_resolution
-from archspec.train.study_folder import StudyFolder, read_result
-from archspec.train.study_run import measured_file, resolution_text
+from archspec.study.arms import at_resolution
+from archspec.study.folder import StudyFolder, read_result
+from archspec.study.run import measured_file, resolution_text
+from archspec.study.text import Study
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,12 +6,12 @@ import shutil
 from pathlib import Path
 
 from archspec.spec import NetworkSpec
+from archspec.study.run import RunOne
 from archspec.train.devices import Setting
 from archspec.train.folder import RECORD, TrainingFolder
 from archspec.train.prepare import prepare
 from archspec.train.progress import watched
 from archspec.train.recipe import Recipe
-from archspec.train.study_run import RunOne
 
 
 def study_trainer(

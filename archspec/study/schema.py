@@ -17,6 +17,7 @@ from archspec.resolve import FORMAT, Kind
 from archspec.schema import ANY_TEXT, COUNT, Schema, draft7, fields, first_line, told
 from archspec.spec import Input
 from archspec.strict import Strict
+from archspec.study.text import STUDY, Arm, Measure, Paper, Study
 from archspec.train.recipe import (
     RECIPE,
     Augment,
@@ -27,7 +28,6 @@ from archspec.train.recipe import (
     Resolution,
     Schedule,
 )
-from archspec.train.study import STUDY, Arm, Measure, Paper, Study
 
 RECIPE_RECORDS = (Recipe, Optimizer, Schedule, Augment, Crop, RandAugment, Resolution)
 STUDY_RECORDS = (Study, Arm, Paper, Measure)

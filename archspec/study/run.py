@@ -13,10 +13,10 @@ from typing import NamedTuple
 from archspec.errors import ArchspecError, DataError, RunError
 from archspec.runs import locked
 from archspec.spec import NetworkSpec
+from archspec.study.arms import at_resolution
+from archspec.study.folder import RunArm, StudyFolder, read_result, write_result
+from archspec.study.text import Measure
 from archspec.train.recipe import Recipe
-from archspec.train.study import Measure
-from archspec.train.study_arms import at_resolution
-from archspec.train.study_folder import RunArm, StudyFolder, read_result, write_result
 
 #: trains one network, given with its own head, with one seed, and leaves `result.json` in the path;
 #: a path that holds a training that was stopped is gone on with

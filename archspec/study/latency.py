@@ -10,9 +10,9 @@ from torch import Tensor
 from archspec.build import build
 from archspec.errors import OutOfMemory
 from archspec.spec import NetworkSpec
+from archspec.study.run import Latency
+from archspec.study.text import Measure
 from archspec.train.devices import checked_device, out_of_memory
-from archspec.train.study import Measure
-from archspec.train.study_run import Latency
 
 TYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 #: one uncounted pass for so many timed ones

@@ -19,8 +19,8 @@ from archspec.resolve import NETWORK, YAML, Kind, beside, locate, resolve
 from archspec.small import small_images
 from archspec.spec import Input, NetworkSpec, make_spec
 from archspec.strict import shown
+from archspec.study.text import SMALL_UP_TO, Arm, Paper, Study, read_study
 from archspec.train.recipe import RECIPE, Recipe, read_recipe
-from archspec.train.study import SMALL_UP_TO, Arm, Paper, Study, read_study
 
 #: sides that a common small-image form is tried at, from the data's side up
 MOST_SIDE = 128

@@ -1,7 +1,7 @@
 """The study: networks and recipes to compare, as written, checked.
 
 A Study is frozen. `read_study` makes one from a file or shipped name;
-`archspec.train.study_arms` plans its arms, `archspec.train.study_run` runs them.
+`archspec.study.arms` plans its arms, `archspec.study.run` runs them.
 """
 
 from __future__ import annotations

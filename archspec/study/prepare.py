@@ -9,19 +9,19 @@ from typing import NamedTuple
 
 from archspec.errors import DataError, SpecError, did_you_mean
 from archspec.runs import now, numbered, versions_of
-from archspec.train.devices import checked_device
-from archspec.train.folder import WATCHED
-from archspec.train.images import open_images
-from archspec.train.scaling import scaled
-from archspec.train.study import Study
-from archspec.train.study_arms import (
+from archspec.study.arms import (
     PlannedArm,
     common_side,
     lengths,
     plan_arms,
     takes_small_form,
 )
-from archspec.train.study_folder import StudyAsked, StudyFolder
+from archspec.study.folder import StudyAsked, StudyFolder
+from archspec.study.text import Study
+from archspec.train.devices import checked_device
+from archspec.train.folder import WATCHED
+from archspec.train.images import open_images
+from archspec.train.scaling import scaled
 
 
 @dataclass(frozen=True)

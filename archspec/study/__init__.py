@@ -1,0 +1,1 @@
+"""Networks and recipes compared, over seeds: a text of arms, its runs, its tables."""
