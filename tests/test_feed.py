@@ -132,6 +132,7 @@ def test_a_test_sees_all_images_once(batch: int, processes: int, tmp_path: Path)
 # A set that is read -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_workers_read_the_same_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Spawned processes, so one test for all that only they can show."""
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
@@ -153,6 +154,7 @@ def test_workers_read_the_same_batches(tmp_path: Path, monkeypatch: pytest.Monke
     assert str(caught.value) == f"an image of {data} is damaged or missing: in its table"
 
 
+@pytest.mark.slow
 def test_readers_cut_as_the_boxes_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each image of an epoch has its own draw, whatever the number of processes."""
     images = as_read(image_set(tmp_path))

@@ -136,6 +136,7 @@ def test_a_training_that_is_killed_goes_on_to_the_same_result(tmp_path: Path, wh
     assert same(folder.path, whole)
 
 
+@pytest.mark.slow
 def test_several_processes_share_a_batch(tmp_path: Path) -> None:
     """Nothing random and no batch norm: two processes compute what one does."""
     still = recipe(augment=Augment(flip=0.0))

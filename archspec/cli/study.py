@@ -53,6 +53,9 @@ def study(
             min=2, help="Train on so many images, of each class alike.", show_default="all"
         ),
     ] = None,
+    test_images: Annotated[
+        int | None, typer.Option(min=2, help="Test on so many.", show_default="all")
+    ] = None,
     arms: Annotated[
         str | None, typer.Option(metavar="A,B", help="Run these alone.", show_default="all")
     ] = None,
@@ -82,6 +85,9 @@ def study(
     device: Annotated[
         str | None, typer.Option(help="cuda, mps or cpu.", show_default="the best at hand")
     ] = None,
+    keep_weights: Annotated[
+        bool, typer.Option("--keep-weights", help="Keep the weights of every training.")
+    ] = False,
     retry: Annotated[bool, typer.Option("--retry", help="Run again what failed.")] = False,
     settings: Settings = None,
     as_json: Json = False,
@@ -95,7 +101,7 @@ def study(
     from archspec.study.text import read_study
 
     if (Path(file) / "study.json").is_file():
-        asked = (data, epochs, images, arms, spec, recipe, small, side, out, settings)
+        asked = (data, epochs, images, test_images, arms, spec, recipe, small, side, out, settings)
         if any(option is not None for option in asked):
             raise RunError(
                 f"{file} says what was asked; only --seeds, --device, --retry and --json go with it"
@@ -112,6 +118,8 @@ def study(
         wish = StudyWish(
             data=data,
             images=images,
+            test_images=test_images,
+            keep_weights=keep_weights,
             epochs=epochs,
             seeds=seeds,
             arms=None if arms is None else tuple(name.strip() for name in arms.split(",")),
@@ -173,7 +181,7 @@ def _run(folder: StudyFolder, named: str | None, retry: bool, quiet: bool) -> No
             from archspec.study.training import study_trainer
 
             asked = folder.asked
-            train = study_trainer(str(asked.data), asked.images, device, asked.command, quiet)
+            train = study_trainer(asked, device, quiet)
             run_study(folder, train, watch, retry)
         else:
             from archspec.study.latency import measure_latency

@@ -35,7 +35,8 @@ STATES = ("done", "failed")
 class StudyAsked:
     """What a study was asked to do; enough to go on with it.
 
-    images: so many training images, null for all; train_count: how many that are. arms: those
+    images, test_images: so many of a split, null for all; keep_weights: whether trainings leave
+    theirs; train_count: how many that are. arms: those
     that are run. side: of the small-image form, null for networks at their own resolution. spec,
     recipe: in the place of the study's.
     """
@@ -57,6 +58,8 @@ class StudyAsked:
     command: str = ""
     created: str = ""
     versions: dict[str, str] = field(default_factory=dict)
+    test_images: int | None = None
+    keep_weights: bool = False
 
 
 #: what may differ where a run is gone on with

@@ -28,19 +28,21 @@ from archspec.train.scaling import scaled
 class StudyWish:
     """What a command asks of a study; None is what the study says.
 
-    data: a path that means the same from another folder, or a name. images: so many of its training
-    images. epochs: of every recipe. arms: names of those to run. spec, recipe: for the arms that
-    name none. device: None is the best at hand.
+    data: a path that means the same from another folder, or a name. images, test_images: so many
+    of a split. epochs: of every recipe. arms: names of those to run. spec, recipe: for the arms
+    that name none. device: None is the best at hand. keep_weights: leave them with each training.
     """
 
     data: str | None = None
     images: int | None = None
+    test_images: int | None = None
     epochs: int | None = None
     seeds: int | None = None
     arms: tuple[str, ...] | None = None
     spec: str | None = None
     recipe: str | None = None
     device: str | None = None
+    keep_weights: bool = False
     command: str = ""
 
 
@@ -57,6 +59,8 @@ def begin_study(study: Study, wish: StudyWish, out: Path | None = None) -> Study
         study=study.name,
         data=wish.data if study.measure is None else None,
         images=wish.images,
+        test_images=wish.test_images,
+        keep_weights=wish.keep_weights,
         train_count=ready.images,
         classes=ready.classes,
         side=ready.side,
@@ -92,7 +96,7 @@ def _ready(study: Study, wish: StudyWish) -> _Ready:
         return _Ready(_picked(plan_arms(study, spec=wish.spec), wish.arms))
     if wish.data is None:
         raise DataError(f"{study.name} trains networks; it needs --data, such as --data digits")
-    images = open_images(wish.data, images=wish.images)
+    images = open_images(wish.data, images=wish.images, test_images=wish.test_images)
     side = _side(study, None if images.side is None else max(images.side), wish)
     arms = plan_arms(study, side, wish.spec, wish.recipe)
     recipes = [arm.recipe for arm in arms if arm.recipe is not None]

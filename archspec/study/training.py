@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from archspec.spec import NetworkSpec
+from archspec.study.folder import StudyAsked
 from archspec.study.run import RunOne
 from archspec.train.devices import Setting
 from archspec.train.folder import RECORD, TrainingFolder
@@ -14,13 +15,11 @@ from archspec.train.progress import watched
 from archspec.train.recipe import Recipe
 
 
-def study_trainer(
-    data: str, subset: int | None, device: str | None, command: str = "", quiet: bool = False
-) -> RunOne:
-    """What trains the arms of a study on `data`, or on a `subset` of so many of its images.
+def study_trainer(asked: StudyAsked, device: str | None, quiet: bool = False) -> RunOne:
+    """What trains the arms of a study on its data.
 
-    device: None is the best at hand. command: as it was given, for the record. What it returns
-    takes recipes that are scaled to the data already.
+    device: None is the best at hand. What it returns takes recipes that are scaled to the data
+    already.
     """
 
     def run_one(spec: NetworkSpec, recipe: Recipe, seed: int, path: Path) -> None:
@@ -32,12 +31,14 @@ def study_trainer(
         made = prepare(
             spec,
             recipe,
-            data,
+            str(asked.data),
             as_written=True,
-            subset=subset,
+            subset=asked.images,
+            test_subset=asked.test_images,
+            keep_weights=asked.keep_weights,
             seed=seed,
             setting=Setting(device),
-            command=command,
+            command=asked.command,
         )
         watched(TrainingFolder.create(path, made.asked, made.spec, made.recipe), quiet)
 

@@ -37,7 +37,7 @@ class Asked:
 
     images: to train on; subset, test_subset: of a split that are drawn, null is all. params: with
     the spec's own head; params_trained: with one for the data's classes; flops: multiply-adds with
-    the latter.
+    the latter. keep_weights: whether best, last and averaged ones are left.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
@@ -67,6 +67,7 @@ class Asked:
     test_subset: int | None = None
     holdout: float | None = None
     weights: str | None = None
+    keep_weights: bool = True
     versions: dict[str, str] = field(default_factory=lambda: versions_of(WATCHED))
     created: str = ""
 

@@ -44,6 +44,7 @@ def prepare(
     setting: Setting = USUAL,
     devices: int = 1,
     weights: str | None = None,
+    keep_weights: bool = True,
     command: str = "",
 ) -> Prepared:
     """Scale the recipe to the data, give the network its classes, and count; nothing is written.
@@ -87,6 +88,7 @@ def prepare(
         test_subset=test_subset,
         holdout=holdout,
         weights=weights,
+        keep_weights=keep_weights,
         created=now(),
     )
     return Prepared(asked, trained, used, images, tuple(changes(recipe, used)))

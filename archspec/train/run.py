@@ -128,7 +128,7 @@ def _train(folder: TrainingFolder, images: ImageSet, look: Look, noted: Noted) -
                     lines = [json.dumps(one._asdict()) for one in trainer.history]
                     write_whole(folder.path / "history.jsonl", "\n".join(lines) + "\n")
                     _log(writer, epoch)
-                    if epoch.chosen > best:
+                    if epoch.chosen > best and asked.keep_weights:
                         best = epoch.chosen
                         _write(trainer.chosen, folder.path / "best.safetensors", spec, channels)
                     _save(trainer, checkpoint)
@@ -137,8 +137,9 @@ def _train(folder: TrainingFolder, images: ImageSet, look: Look, noted: Noted) -
         if main:
             assert writer is not None
             writer.close()
-            _write(trainer.raw, folder.path / "last.safetensors", spec, channels)
-            if trainer.averaged is not None:
+            if asked.keep_weights:
+                _write(trainer.raw, folder.path / "last.safetensors", spec, channels)
+            if trainer.averaged is not None and asked.keep_weights:
                 _write(trainer.averaged.module, folder.path / "ema.safetensors", spec, channels)
         return trainer.result()
 
