@@ -278,6 +278,15 @@ class NetworkSpec(Strict):
         """The tree that this spec was made from, with places; None for one made in Python."""
         return self._tree
 
+    def at(self, side: tuple[int, int]) -> NetworkSpec:
+        """This network for images of height x width pixels; positions and windows follow."""
+        shape = self.input.shape
+        if (shape.height, shape.width) == side:
+            return self
+        resolution = side if side[0] != side[1] else side[0]
+        given = self.input.model_copy(update={"resolution": resolution})
+        return self.model_copy(update={"input": given})
+
     def dump(self) -> str:
         """The whole spec as YAML that reads back to an equal spec; nothing is inherited."""
         raw = self.model_dump(mode="json", exclude_defaults=True, exclude={"units"})

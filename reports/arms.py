@@ -10,11 +10,15 @@ from reports.numbers import number
 
 
 class Span(NamedTuple):
-    """A value with its 95% interval; the ends are None where fewer than two seeds tell none."""
+    """A value with its 95% interval; the ends are None where seeds tell none.
+
+    alike: whether that is so because two seeds or more came to this very value.
+    """
 
     value: float
     low: float | None = None
     high: float | None = None
+    alike: bool = False
 
     @property
     def holds_zero(self) -> bool | None:
@@ -28,9 +32,9 @@ class Arm(NamedTuple):
     """One arm of a study that trains networks.
 
     seeds: top-1 percent of each training that is done. mean: over them, with its interval.
-    against: the arm that it is compared with, None for a baseline itself. difference: ours, in
-    points, paired by seed. paper, paper_difference: the published figures, on the paper's own
-    data. Costs as in the frame: parameters, multiply-adds, elements.
+    against: the arm that it is compared with, one that was run; None for a baseline itself.
+    difference: ours, in points, paired by seed. paper, paper_difference: the published figures, on
+    the paper's own data. Costs as in the frame: parameters, multiply-adds, elements.
     """
 
     name: str
@@ -85,4 +89,5 @@ def _span(value: object, low: object, high: object, count: object) -> Span | Non
         return None
     if (number(count) or 0) < 2:  # whatever ends stand there, one seed tells none
         return Span(middle)
-    return Span(middle, number(low), number(high))
+    ends = number(low), number(high)
+    return Span(middle, *ends, alike=None in ends)

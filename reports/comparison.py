@@ -33,7 +33,7 @@ def comparison_figure(
     figure = go.Figure(layout=layout(palette))
     titles = [f"Top-1 on {data}, percent" if data else "Top-1, percent"]
     _means(figure, arms, heights, palette, ladder)
-    step = "to the step before" if ladder else "to the baseline"
+    step = "to the arm before" if ladder else "to the baseline"
     if differing:
         titles.append(f"Difference {step}, points")
         _differences(figure, arms, heights, palette)
@@ -286,5 +286,5 @@ def _mean_words(arm: Arm) -> str:
 
 def _ends(span: Span, words: Callable[[object], str]) -> str:
     if span.low is None or span.high is None:
-        return ", no interval"
+        return ", no spread over seeds" if span.alike else ", no interval"
     return f", 95% from {words(span.low)} to {words(span.high)}"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
@@ -41,8 +41,10 @@ def write_page(
     plotly = Markup(get_plotlyjs())
     script = Markup("\n".join(part(name) for name in SCRIPTS))
     data = payload(info, frame, next_commands, files or {})
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    html = environment.from_string(part("page.html")).render(
+    environment = Environment(
+        loader=FunctionLoader(part), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    html = environment.get_template("page.html").render(
         info=info,
         budget=" and ".join(str(budget) for budget in info.budgets),
         counts=_counts(frame),

@@ -2,7 +2,8 @@
 
 Frame and summary are those of archspec.study.frame. `info` holds the study's words (name,
 doc, source, cumulative, measure, ...) and what was asked of it (data, train_count, classes, side,
-epochs, seeds, device, command, created, versions); recipes: each arm's whole text, or None.
+epochs, seeds, device, command, created, versions); recipes: each arm's whole text, or None;
+left_out: the study's arms that were not run.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def _write(
     )
     shared = {
         "measures": bool(info.get("measure")),
-        "ladder": bool(info.get("cumulative")),
+        "ladder": _is_ladder(info),
         "table": table,
         "failures": _failures(frame),
         "protocol": _protocol(info, frame),
@@ -68,7 +69,8 @@ Parts = tuple[tuple[Fact, ...], Table, Mapping[str, object], Mapping[str, Drawin
 
 def _trained(info: Mapping[str, Any], frame: pd.DataFrame, summary: pd.DataFrame) -> Parts:
     found = arms(frame, summary)
-    data, ladder = data_name(info.get("data")), bool(info.get("cumulative"))
+    data, ladder = data_name(info.get("data")), _is_ladder(info)
+    skipped = list(info.get("left_out") or ()) if ladder else []
     drawings: dict[str, Drawing] = {}
     reached = [arm for arm in found if arm.mean is not None]
     if reached:
@@ -89,8 +91,15 @@ def _trained(info: Mapping[str, Any], frame: pd.DataFrame, summary: pd.DataFrame
             arm.difference is not None and arm.difference.holds_zero is not None for arm in found
         ),
         "trained_on": data,
+        "skipped": ", ".join(skipped),
     }
-    return _trained_facts(frame, found), training_table(found, ladder), words, drawings
+    table = training_table(found, ladder, named=bool(skipped))
+    return _trained_facts(frame, found), table, words, drawings
+
+
+def _is_ladder(info: Mapping[str, Any]) -> bool:
+    """Whether each arm is compared with the one before it."""
+    return bool(info.get("cumulative")) and not info.get("baseline")
 
 
 def _trained_facts(frame: pd.DataFrame, found: Sequence[Arm]) -> tuple[Fact, ...]:
@@ -201,7 +210,7 @@ def _protocol(info: Mapping[str, Any], frame: pd.DataFrame) -> list[tuple[str, s
             f"in small-image form at {info['side']} pixels: the stem is one convolution of stride "
             "1, strides of stages are kept, windows shrink to the map"
         )
-    base = "the arm before it" if info.get("cumulative") else "its baseline"
+    base = "the arm before it" if _is_ladder(info) else "its baseline"
     return [
         ("Data", ", ".join(told)),
         ("Networks", form),

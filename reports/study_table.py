@@ -33,8 +33,11 @@ class Table(NamedTuple):
     rows: tuple[Row, ...]
 
 
-def training_table(arms: Sequence[Arm], ladder: bool) -> Table:
-    """Costs, accuracy with its interval, differences, and the paper's figures beside."""
+def training_table(arms: Sequence[Arm], ladder: bool, named: bool = False) -> Table:
+    """Costs, accuracy with its interval, differences, and the paper's figures beside.
+
+    ladder: differences are to the arm before. named: say which one it is, each time.
+    """
     sizes = [unit(getattr(arm, key) for arm in arms) for key in ("params", "flops", "activations")]
     published = any(arm.paper is not None for arm in arms)
     noted = any(arm.note for arm in arms)
@@ -45,7 +48,7 @@ def training_table(arms: Sequence[Arm], ladder: bool) -> Table:
         Cell("Activations", _unit(sizes[2][1])),
         Cell("Top-1", ("mean ± half", "its 95% interval") if spread else ("percent",)),
         Cell("Seeds"),
-        Cell("Difference", ("to the step before" if ladder else "to the baseline",)),
+        Cell("Difference", ("to the arm before" if ladder else "to the baseline",)),
     ]
     if published:
         heads += [
@@ -58,7 +61,7 @@ def training_table(arms: Sequence[Arm], ladder: bool) -> Table:
     for arm in arms:
         costs = zip((arm.params, arm.flops, arm.activations), sizes, strict=True)
         cells = [Cell(_share(value, size)) for value, (size, _) in costs]
-        cells += [Cell(_mean(arm.mean)), Cell(str(len(arm.seeds))), _difference(arm)]
+        cells += [_mean(arm.mean), Cell(str(len(arm.seeds))), _difference(arm, named)]
         if published:
             cells.append(Cell(percent(arm.paper), (), "figure other"))
             cells.append(Cell(points(arm.paper_difference)))
@@ -115,24 +118,26 @@ def _times(ratio: float | None) -> str:
     return MISSING if ratio is None else f"{significant(ratio)}×"
 
 
-def _mean(span: Span | None) -> str:
+def _mean(span: Span | None) -> Cell:
     if span is None:
-        return MISSING
+        return Cell(MISSING)
     if span.high is None:
-        return percent(span.value)
-    return f"{percent(span.value)} ± {percent(span.high - span.value)}"
+        return Cell(percent(span.value), ("no spread",) if span.alike else ())
+    return Cell(f"{percent(span.value)} ± {percent(span.high - span.value)}")
 
 
-def _difference(arm: Arm) -> Cell:
+def _difference(arm: Arm, named: bool) -> Cell:
     """The difference, its interval, and what that says of it."""
     span = arm.difference
     if arm.against is None:
         return Cell("baseline")
+    against = (f"to {arm.against}",) if named else ()
     if span is None:
-        return Cell(MISSING)
+        return Cell(MISSING, against)
     if span.low is None or span.high is None:
-        return Cell(points(span.value), ("one seed: no interval",))
+        why = "no spread: no interval" if span.alike else "one seed: no interval"
+        return Cell(points(span.value), (*against, why))
     ends = f"{points(span.low)} to {points(span.high)}"
     if span.holds_zero:
-        return Cell(points(span.value), (ends, "the interval includes 0"))
-    return Cell(points(span.value), (ends,), "figure clear")
+        return Cell(points(span.value), (*against, ends, "the interval includes 0"))
+    return Cell(points(span.value), (*against, ends), "figure clear")

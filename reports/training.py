@@ -108,7 +108,8 @@ def _lede(asked: Mapping[str, Any]) -> tuple[str, ...]:
         what.append(f"at {_pixels(asked['resolution'])} pixels")
     how = [
         f"Recipe {asked.get('recipe')}",
-        f"{several(asked.get('epochs'), 'epoch')} of {several(asked.get('steps'), 'step')}",
+        several(asked.get("epochs"), "epoch"),
+        several(asked.get("steps"), "step"),
         f"batch {asked.get('batch')}",
         f"seed {asked.get('seed')}",
     ]

@@ -20,6 +20,7 @@ from pydantic import ConfigDict, Field
 from archspec.errors import RunError
 from archspec.quantities import Quantity, format_quantity
 from archspec.runs import locked, make_folder, read_record, versions_of, write_whole, written
+from archspec.train.unchanged import Counts
 from search.protocol import Protocol
 
 if TYPE_CHECKING:
@@ -110,8 +111,19 @@ class RunFolder:
     def ask_for(self, trials: int) -> None:
         """Ask the run for another number of counted trials; what is there stays."""
         with locked(self.path):
-            self.info = replace(self.info, trials=trials)
-            write_whole(self.path / "run.json", json.dumps(asdict(self.info), indent=1))
+            self._record(replace(self.info, trials=trials))
+
+    def record_data(self, counts: Counts) -> None:
+        """Keep what was counted of the data that networks are trained on."""
+        protocol = self.info.training
+        if protocol is not None and protocol.counts != counts:
+            train, test, classes = counts
+            met = replace(protocol, train_count=train, test_count=test, classes=classes)
+            self._record(replace(self.info, training=met))
+
+    def _record(self, info: RunInfo) -> None:
+        self.info = info
+        write_whole(self.path / "run.json", json.dumps(asdict(info), indent=1))
 
     def study(self, kind: str) -> optuna.Study:
         """The stored study of one kind of trial, made where missing."""

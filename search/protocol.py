@@ -12,7 +12,8 @@ from typing import Annotated, ClassVar
 from pydantic import ConfigDict, Field
 
 from archspec.errors import ArchspecError
-from archspec.train.recipe import Recipe, parse_recipe, read_recipe
+from archspec.train.recipe import Recipe, at_own_resolution, parse_recipe, read_recipe
+from archspec.train.unchanged import Counts
 
 #: the share of the training images that networks are judged on; the test split is never seen
 HOLDOUT = 0.1
@@ -31,7 +32,8 @@ class Protocol:
     a network is trained with seeds 0, 1, ... up to so many. holdout: share of the training images
     that it is judged on. images: so many of the others are trained on, null is all. minutes: equal
     wall time a network and seed, in place of equal epochs. slowest: seconds that one training may
-    take before its trial is given up.
+    take before its trial is given up. train_count, test_count, classes: what the data came to when
+    the search began; null before that, and where an older one did not record it.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
@@ -44,10 +46,22 @@ class Protocol:
     minutes: Amount | None = None
     prune: bool = True
     slowest: Amount | None = None
+    train_count: Count | None = None
+    test_count: Count | None = None
+    classes: Count | None = None
+
+    @property
+    def counts(self) -> Counts:
+        """What was counted of the data when the search began."""
+        return Counts(self.train_count, self.test_count, self.classes)
 
     def read(self) -> Recipe:
-        """The recipe, before it is scaled; raises SpecError where the text is wrong."""
-        return parse_recipe(self.recipe)
+        """The recipe, before it is scaled; raises SpecError where the text is wrong.
+
+        Without its resolutions: a candidate is trained and tested at the one that its budget
+        counts.
+        """
+        return at_own_resolution(parse_recipe(self.recipe))
 
     @property
     def label(self) -> str:

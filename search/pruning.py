@@ -73,9 +73,8 @@ class Judge:
     """Decides on one trial while it is trained, and keeps the reason.
 
     cost: of the trial. earlier: curves of the trials that finished before it; None: nothing is
-    stopped. all_compete: against
-    all of them, whatever they cost; else against those that cost no more than it does, so that a
-    small network is not measured by large ones.
+    stopped. all_compete: against all of them, whatever they cost; else against those that cost at
+    most SLACK times as much, so that a small network is not measured by large ones.
     """
 
     def __init__(
@@ -100,6 +99,6 @@ class Judge:
     def _reason(self, epoch: int, accuracy: float, count: int) -> str:
         kept = max(1, count // REDUCTION)
         best = "the best" if kept == 1 else f"the best {kept}"
-        who = "trials" if self.all_compete else "trials that cost no more"
+        who = "trials" if self.all_compete else f"trials that cost at most {SLACK - 1:.0%} more"
         after = f"{epoch} epoch" + ("" if epoch == 1 else "s")
         return f"{accuracy:.1f}% after {after}, below {best} of {count} {who}"

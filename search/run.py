@@ -73,6 +73,8 @@ class Search:
         """Whatever is missing: the search, its random baseline, the shipped networks."""
         self.scoring.check()
         with locked(self.folder.path):
+            if self.scoring.training is not None:
+                self.folder.record_data(self.scoring.training.counts())
             for kind in KINDS:
                 for trial in self.folder.trials(kind):
                     self.scoring.remember(kind, trial.user_attrs)

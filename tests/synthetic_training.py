@@ -27,7 +27,7 @@ def made_training(
         "versions": {"torch": "2.9.0"}, "classes": 10, "params": 28_589_128,
         "params_trained": 27_827_818, "flops": 557_000_000, "images": 50_000,
         "test_images": 10_000, "resolution": "32x48", "device": "cuda", "precision": "bf16",
-        "epochs": 15, "batch": 128, "steps": 390,
+        "epochs": 15, "batch": 128, "steps": 5850,
     }  # fmt: skip
     (run / "train.json").write_text(json.dumps(told | dict(asked or {})), encoding="utf-8")
     (run / "spec.yaml").write_text("format: 1\nname: convnext_nano\n", encoding="utf-8")

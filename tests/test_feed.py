@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import multiprocessing
 import os
+import subprocess
+import sys
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import datasets
@@ -14,12 +20,17 @@ import pytest
 import torch
 from made_images import image_folder, number_of, png
 from PIL import Image
+from tiny_training import network, tensors
 from torch import Tensor
 
 from archspec.errors import DataError
-from archspec.train.feed import BICUBIC, Feed, centre_box, drawn_box, epoch_order
+from archspec.train import feed as feeding
+from archspec.train.devices import Setting
+from archspec.train.feed import BICUBIC, Feed, Key, centre_box, drawn_box, epoch_order, picked_ahead
+from archspec.train.folder import TrainingFolder
 from archspec.train.images import ImageSet, open_images
-from archspec.train.recipe import Crop
+from archspec.train.prepare import prepare
+from archspec.train.recipe import Crop, parse_recipe
 
 CPU = torch.device("cpu")
 
@@ -129,13 +140,41 @@ def test_a_test_sees_all_images_once(batch: int, processes: int, tmp_path: Path)
     assert sorted(found) == [(number, int(number >= 27)) for number in range(24, 30)]
 
 
+@pytest.mark.parametrize("inference", [False, True])
+def test_what_is_picked_ahead_is_what_was_asked_for(inference: bool) -> None:
+    """As for a set beside a GPU, but for the pinned memory."""
+    pixels = torch.randint(256, (20, 3, 4, 5), dtype=torch.uint8)
+    labels = torch.arange(20)
+    rows = [torch.tensor(places, dtype=torch.int64) for places in ([3, 3, 19], [0, 7], [], [11])]
+    for some in (rows, rows[:1], []):
+        with torch.inference_mode(inference):
+            found = list(picked_ahead((pixels, labels), some, pinned=False))
+        assert [tuple(one.tolist() for one in batch) for batch in found] == [
+            (pixels.numpy()[places.numpy()].tolist(), places.tolist()) for places in some
+        ]
+
+
+@pytest.mark.gpu
+def test_a_set_beside_the_gpu_is_fed_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeding, "GPU_SHARE", 0.0)
+    images = image_set(tmp_path)
+    feed = Feed(images, images.train, torch.device("cuda"), (6, 8))
+    assert feed.pixels is not None
+    assert feed.pixels.device == CPU
+    order = epoch_order(24, 6, 1, 0, 0)
+    for (pixels, labels), places in zip(feed.batches(order), order, strict=True):
+        assert pixels.device.type == labels.device.type == "cuda"
+        assert [number_of(image) for image in pixels.cpu()] == places.tolist()
+        assert labels.tolist() == [int(place >= 12) for place in places.tolist()]
+
+
 # A set that is read -------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
 def test_workers_read_the_same_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Spawned processes, so one test for all that only they can show."""
-    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(feeding, "MOST_WORKERS", 1)
     images = image_set(tmp_path)
     order = epoch_order(24, 6, 1, 0, 0)
     resident = Feed(images, images.train, CPU, (6, 8))
@@ -161,7 +200,9 @@ def test_readers_cut_as_the_boxes_say(tmp_path: Path, monkeypatch: pytest.Monkey
     crop = Crop(scale=(0.2, 1.0))
     order = epoch_order(24, 6, 3, 0, 0)
 
-    def loaded(feed: Feed, keys: list[list[tuple[int, int]]]) -> list[tuple[Tensor, list[int]]]:
+    def loaded(
+        feed: Feed, keys: Iterable[list[Key]], batches: int
+    ) -> list[tuple[Tensor, list[int]]]:
         assert feed._reader is not None
         rows = [[feed._reader[key] for key in row] for row in keys]
         return [(torch.stack([p for p, _ in row]), [label for _, label in row]) for row in rows]
@@ -193,6 +234,159 @@ def test_readers_cut_as_the_boxes_say(tmp_path: Path, monkeypatch: pytest.Monkey
     assert not torch.equal(whole[0][0], whole[0][1])
     assert all(torch.equal(a, b) for a, b in zip(batches(0, 1, start=2), whole[2:], strict=True))
     assert not torch.equal(batches(0, 1, epoch=1)[0], whole[0])
+
+
+@pytest.mark.parametrize(
+    ("crop", "resident", "cropped"),
+    [
+        (Crop(scale=(0.2, 1.0)), False, True),
+        (Crop(scale=(0.2, 1.0)), True, False),
+        (Crop(padding=0.125), False, False),
+        (None, False, False),
+    ],
+)
+def test_a_feed_says_whether_it_cropped(
+    crop: Crop | None, resident: bool, cropped: bool, tmp_path: Path
+) -> None:
+    """What workers leave, the augmentation does: padding is never theirs."""
+    images = image_set(tmp_path)
+    images = images if resident else as_read(images)
+    feed = Feed(images, images.train, CPU, (6, 8), crop=crop)
+    assert feed.cropped is cropped
+    if feed._reader is None:
+        return
+    # the same image in two epochs is cut twice, or whole
+    first, second = (feed._reader[5, epoch, 0][0] for epoch in (0, 1))
+    assert torch.equal(first, second) is not cropped
+    assert torch.equal(first, image_set(tmp_path).train.pixels[5]) is not cropped  # type: ignore[index]
+
+
+@pytest.mark.slow
+def test_workers_stay_for_all_epochs_and_go_with_their_feed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeding, "MOST_WORKERS", 2)
+    images = as_read(image_set(tmp_path))
+    crop = Crop(scale=(0.2, 1.0))
+    feed = Feed(images, images.train, CPU, (6, 6), crop=crop)
+    order = epoch_order(24, 6, 1, 0, 0)
+    before = set(multiprocessing.active_children())
+    seen: list[set[BaseProcess]] = []
+    # the second is left after a step, the third starts late
+    for epoch, start, stop in ((0, 0, 4), (1, 0, 1), (1, 2, 4), (2, 0, 4)):
+        feed.epoch(epoch)
+        batches = feed.batches(order, start)
+        for step, (pixels, labels) in zip(range(start, stop), batches, strict=False):
+            for column, place in enumerate(order[step].tolist()):
+                draw = np.random.default_rng((0, epoch, 6 * step + column))
+                top, left, height, width = drawn_box(crop, 6, 8, draw)
+                box = (left, top, left + width, top + height)
+                cut = images.train.image(place, "x").resize((6, 6), Image.Resampling.BICUBIC, box)
+                assert np.array_equal(pixels[column].permute(1, 2, 0).numpy(), np.asarray(cut))
+                assert labels[column] == int(place >= 12)
+        seen.append(set(multiprocessing.active_children()) - before)
+    assert 0 < len(seen[0]) <= 2
+    assert all(workers == seen[0] for workers in seen)
+    # an iteration that another one overtook says so
+    older, newer = feed.batches(order), feed.batches(order)
+    next(older)
+    next(newer)
+    with pytest.raises(RuntimeError, match="one iteration at a time"):
+        next(older)
+    del feed, batches, older, newer
+    gc.collect()
+    assert set(multiprocessing.active_children()) == before
+
+
+READ_AND_LEAVE = """
+import sys, torch
+from archspec.train.feed import Feed, epoch_order
+from archspec.train.images import open_images
+
+images = open_images(sys.argv[1])
+assert images.train.pixels is None
+feed = Feed(images, images.train, torch.device("cpu"), (6, 6))
+batches = feed.batches(epoch_order(20, 2, 1, 0, 0))
+next(batches)
+"""
+TRAIN = """
+import os, signal, sys
+from pathlib import Path
+from torch.utils.data import DataLoader
+from archspec.train import feed
+from archspec.train.folder import TrainingFolder
+from archspec.train.run import run_training
+
+interrupted, begin = sys.argv[2], DataLoader.__iter__
+feed.MOST_WORKERS = 1
+
+def iterate(loader):
+    found = begin(loader)
+    if interrupted == "start":
+        # the workers have just been started, and import what they need
+        os.killpg(0, signal.SIGINT)
+    return found
+
+def look(tick):
+    if str(tick.step) == interrupted:
+        os.killpg(0, signal.SIGINT)
+
+DataLoader.__iter__ = iterate
+try:
+    run_training(TrainingFolder.open(Path(sys.argv[1])), look)
+except KeyboardInterrupt:
+    sys.exit(7)
+"""
+
+
+def mixed_sizes(folder: Path) -> str:
+    """40 images to train on, 8 to test on, of two sizes."""
+    image_folder(folder / "train", {"a": range(20), "b": range(20, 30)})
+    image_folder(folder / "train", {"b": range(30, 40)}, height=9, width=7)
+    image_folder(folder / "test", {"a": range(40, 44), "b": range(44, 47)})
+    image_folder(folder / "test", {"b": [47]}, height=9, width=7)
+    return str(folder)
+
+
+def alone(program: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run it in a process group of its own."""
+    command = [sys.executable, "-c", program, *words]
+    return subprocess.run(
+        command, capture_output=True, text=True, start_new_session=True, timeout=300
+    )
+
+
+@pytest.mark.slow
+def test_a_program_ends_though_its_workers_wait(tmp_path: Path) -> None:
+    done = alone(READ_AND_LEAVE, mixed_sizes(tmp_path / "set"))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.slow
+def test_a_training_on_images_that_are_read_goes_on_after_ctrl_c(tmp_path: Path) -> None:
+    """A terminal sends it to the workers too, at any moment of theirs."""
+    recipe = parse_recipe(
+        "images: 40\nepochs: 2\nbatch: 8\nema: 0.9\naugment: {crop: {scale: [0.3, 1.0]}}\n"
+        "optimizer: {name: sgd, lr: 0.1, momentum: 0.9}"
+    )
+    found = prepare(
+        network(), recipe, mixed_sizes(tmp_path / "set"), as_written=True,
+        setting=Setting("cpu", "fp32"),
+    )  # fmt: skip
+    paths = [tmp_path / "whole", tmp_path / "stopped"]
+    for path in paths:
+        TrainingFolder.create(path, found.asked, found.spec, found.recipe)
+    assert alone(TRAIN, str(paths[0]), "").returncode == 0
+    for moment in ("start", "7"):
+        done = alone(TRAIN, str(paths[1]), moment)
+        assert done.returncode == 7, done.stderr
+        assert "Traceback" not in done.stderr
+    done = alone(TRAIN, str(paths[1]), "")
+    assert done.returncode == 0, done.stderr
+    for name in ("last", "ema"):
+        whole, stopped = (tensors(path / f"{name}.safetensors") for path in paths)
+        assert whole.keys() == stopped.keys()
+        assert all(torch.equal(whole[key], stopped[key]) for key in whole)
 
 
 def test_bicubic_is_pils() -> None:
@@ -261,3 +455,11 @@ def test_centre_boxes_by_hand(
     box: tuple[float, ...],
 ) -> None:
     assert centre_box(height, width, side, crop) == pytest.approx(box)
+
+
+def test_workers_are_as_many_as_cores_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3, 5, 9}, raising=False)
+    assert feeding._cores() == 3
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert feeding._cores() == 64

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import datasets
@@ -309,6 +311,90 @@ def test_test_images_may_be_fewer_too(tmp_path: Path) -> None:
     assert Counter(images.test.labels.tolist()) == dict.fromkeys(range(3), 3)
 
 
+# What was opened before ---------------------------------------------------------------------------
+
+
+def test_a_set_is_opened_once(tmp_path: Path) -> None:
+    data = str(two_splits(tmp_path / "set"))
+    assert open_images(data).train.pixels is open_images(data).train.pixels
+
+
+@pytest.mark.parametrize("newer", [True, False])
+def test_a_folder_that_changed_is_opened_anew(newer: bool, tmp_path: Path) -> None:
+    folder = image_folder(tmp_path / "set", {"a": range(10), "b": range(10, 20)})
+    assert set(numbers(open_images(str(folder)).train)) <= set(range(20))
+    before = open_images(str(folder)).fingerprint
+    # all others, of the same names and sizes, and an older time where one file replaced another
+    for number in range(20):
+        file = folder / "ab"[number >= 10] / f"{number:03}.png"
+        time = file.stat().st_mtime + (5 if newer else -5)
+        file.write_bytes(png(stamped(number + 50)))
+        os.utime(file, (time, time))
+    images = open_images(str(folder))
+    assert set(numbers(images.train) + numbers(images.test)) == set(range(50, 70))
+    assert images.fingerprint != before
+    (folder / "b" / "019.png").unlink()
+    images = open_images(str(folder))
+    assert images.train_count + images.test_count == 19
+
+
+def test_a_name_is_that_of_a_set_in_the_folder_one_is_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place, first in (("here", 0), ("there", 40)):
+        image_folder(tmp_path / place / "set", {"a": range(first, first + 9), "b": range(90, 99)})
+        monkeypatch.chdir(tmp_path / place)
+        images = open_images("set")
+        found = {*numbers(images.train), *numbers(images.test)}
+        assert found == {*range(first, first + 9), *range(90, 99)}
+
+
+# Fingerprints -------------------------------------------------------------------------------------
+
+
+def test_a_fingerprint_is_that_of_the_data_and_not_of_its_name(tmp_path: Path) -> None:
+    one, other = (
+        open_images(str(two_splits(tmp_path / name)), images=30) for name in ("one", "other")
+    )
+    assert one.name != other.name
+    assert one.fingerprint == other.fingerprint
+    assert len(one.fingerprint) == 16
+    int(one.fingerprint, 16)
+    # weights may ask for other means
+    assert replace(one, name="x", mean=(0.0,) * 3, notes=("x",)).fingerprint == one.fingerprint
+
+
+def test_a_fingerprint_tells_what_changed() -> None:
+    images = open_images("digits")
+
+    def relabelled(split: Split) -> Split:
+        labels = split.labels.copy()
+        labels[[0, 2]] = labels[[2, 0]]
+        assert not np.array_equal(labels, split.labels)
+        return replace(split, labels=labels)
+
+    def repainted(split: Split) -> Split:
+        changed = pixels(split).clone()
+        changed[97, 0, 0, 0] ^= 1
+        return replace(split, pixels=changed)
+
+    train, test = images.train, images.test
+    others = [
+        replace(images, train=relabelled(train)),
+        replace(images, test=relabelled(test)),
+        replace(images, train=repainted(train)),
+        replace(images, test=repainted(test)),
+        replace(images, train=test, test=train),
+        replace(images, classes=("zero", *images.classes[1:])),
+        replace(images, train=replace(train, pixels=None)),
+        open_images("digits", images=1000),
+        open_images("digits", test_images=100),
+        open_images("digits", images=1000, seed=1),
+    ]
+    found = [images.fingerprint, *(other.fingerprint for other in others)]
+    assert len(set(found)) == len(found)
+
+
 # Refusals -----------------------------------------------------------------------------------------
 
 
@@ -335,7 +421,7 @@ def test_a_share_that_is_none(share: float) -> None:
 @pytest.mark.parametrize(
     ("labels", "words"),
     [
-        ([], "has no column of classes such as label; it has image"),
+        ([], "has no classes: a table needs a column such as label, images a folder"),
         ([0, None, 1, 0], "some images have no class in column label"),
         ([0, -1, 1, 0], "some images have no class in column label"),
         ([0, 0, 0, 0], "has one class"),

@@ -71,7 +71,9 @@ def test_who_is_not_among_the_best_third_is_told_why() -> None:
     assert judge(1, 9, 55.0)
     assert judge(2, 9, 0.0), "there is no rung after 2 epochs"
     assert not judge(3, 9, 23.1)
-    assert judge.reason == "23.1% after 3 epochs, below the best 2 of 7 trials that cost no more"
+    assert judge.reason == (
+        "23.1% after 3 epochs, below the best 2 of 7 trials that cost at most 5% more"
+    )
 
 
 def test_a_trial_competes_with_those_that_cost_at_most_5_percent_more() -> None:

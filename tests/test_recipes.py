@@ -12,6 +12,7 @@ from archspec.errors import SpecError
 from archspec.shipped import shipped_networks, shipped_recipes
 from archspec.train.recipe import (
     RandAugment,
+    at_own_resolution,
     check_recipe,
     network_patterns,
     parse_recipe,
@@ -205,6 +206,16 @@ def test_every_pattern_matches_a_shipped_network(name: str) -> None:
         assert any(fnmatchcase(network, pattern) for network in shipped_networks()), pattern
 
 
+def test_a_recipe_at_a_networks_own_resolution_keeps_all_else() -> None:
+    recipe = read_recipe("rsb_a3")
+    plain = at_own_resolution(recipe)
+    assert (recipe.resolution.train, recipe.resolution.test) == (160, 224)
+    assert (plain.resolution.train, plain.resolution.test) == (None, None)
+    other = recipe.model_copy(update={"resolution": plain.resolution})
+    assert plain == other
+    assert plain.resolution.crop == recipe.resolution.crop == 0.95
+
+
 def test_later_patterns_and_edits_win(tmp_path: Path) -> None:
     text = "extends: convnext\nnetworks: {convnext_*: {drop_path: 0.3}, other: {epochs: 70}}\n"
     (tmp_path / "mine.yaml").write_text(text, "utf-8")
@@ -236,6 +247,14 @@ ERRORS = [
     (SGD + "loss: hinge\n", ["mine.yaml:5:7", "loss", "'hinge'", "softmax, binary"]),
     (START + "optimizer: {name: sgd, lr: 0.1, betas: [0.9, 0.99]}\n", ["sgd has no betas"]),
     (START + "optimizer: {name: lamb, lr: 0.1, momentum: 0.9}\n", ["lamb has no momentum"]),
+    (
+        START + "optimizer: {name: sgd, lr: 0.1, nesterov: true}\n",
+        ["optimizer.nesterov: nesterov needs momentum above 0, such as 0.9, but got none"],
+    ),
+    (
+        START + "optimizer: {name: sgd, lr: 0.1, nesterov: true, momentum: 0}\n",
+        ["optimizer.nesterov: nesterov needs momentum above 0, such as 0.9, but got 0"],
+    ),
     (START + "optimizer: {name: adamw, lr: 0.1, spare: [bias, bias]}\n", ["spared twice"]),
     (START + "optimizer: {name: adam, lr: 0.1}\n", ["unknown value 'adam'", "'adamw'"]),
     (SGD + "networks: 3\n", ["networks", "a mapping", "got 3"]),

@@ -48,6 +48,9 @@ WRONG = [
     ("spec: resnet18\narms: [{name: a/b}]", ["arms.0.name", "without slashes"]),
     ("spec: resnet18\narms: [{name: 'a, b'}]", ["arms.0.name", "commas"]),
     ("spec: resnet18\narms: [{name: a.json}]", ["arms.0.name", "ending of a file"]),
+    ("spec: resnet18\narms: [{name: Study.JSON}]", ["arms.0.name", "ending of a file"]),
+    ("spec: resnet18\narms: [{name: lock}]", ["arms.0.name", "'lock'; choose another name"]),
+    ("spec: resnet18\narms: [{name: Lock}]", ["arms.0.name", "'Lock'; choose another name"]),
     ("spec: resnet18\nbaseline: c\narms: [{name: b}]", ["2:11: baseline", "'c'", "legal: b"]),
     ("spec: resnet18\nseeds: 0\narms: [{name: b}]", ["2:8: seeds", "value >= 1"]),
     ("spec: resnet18\nsmall: 0\narms: [{name: b}]", ["small is auto, true, false or a side"]),
@@ -308,6 +311,18 @@ def test_small_networks_are_trained_at_their_own_resolution() -> None:
     assert (small.resolution.train, small.resolution.test) == (None, None)
 
 
+def test_a_network_at_another_resolution() -> None:
+    spec = read_spec("deit_tiny_patch16_224")
+    for side in ((96, 96), (64, 160)):
+        at = spec.at(side)
+        assert (at.input.shape.height, at.input.shape.width) == side
+        # 192 numbers a patch of 16 x 16, and a class token
+        patches = side[0] // 16 * (side[1] // 16)
+        lost = totals(plan_network(spec)).params - totals(plan_network(at)).params
+        assert lost == (14 * 14 - patches) * 192
+    assert spec.at((224, 224)) == spec
+
+
 # runs
 
 
@@ -402,6 +417,58 @@ def test_errors_of_the_data_end_a_study(tmp_path: Path) -> None:
     assert list(frame(run)["state"]) == ["done"] + ["missing"] * 5
 
 
+def test_a_study_does_not_go_on_with_other_data(tmp_path: Path) -> None:
+    from archspec.study.training import check_data
+
+    # 100 of the digits to train on, and all 359 of their test split
+    run = tmp_path / "run"
+    given: dict[str, Any] = {"images": 100, "test_count": 359}
+    check_data(begun(run, made(), **given).asked)
+    now = "digits has changed .*100 training images, 359 test images, 10 classes now"
+    for name, changes in {
+        "train_count": (90, "90 training images, 359 test"),
+        "test_count": (360, "100 training images, 360 test"),
+        "classes": (9, "359 test images, 9 classes then"),
+    }.items():
+        value, told = changes
+        asked = begun(tmp_path / name, made(), **{**given, name: value}).asked
+        with pytest.raises(RunError, match=now) as caught:
+            check_data(asked)
+        assert told in str(caught.value)
+        assert "\n" not in str(caught.value)
+    old = begun(tmp_path / "old", made(), images=100)
+    check_data(old.asked)
+
+
+def test_what_is_checked_is_checked_before_anything_is_trained(tmp_path: Path) -> None:
+    def refuse() -> None:
+        raise RunError("changed")
+
+    run = tmp_path / "run"
+    lost = Trainings(OUTCOMES | {("c", 1): Diverged("nan")})
+    run_study(begun(run, made()), lost)
+    # nothing is left to do, so nothing is asked of the data
+    run_study(StudyFolder.open(run), Trainings({}), check=refuse)
+    for folder, retry in ((StudyFolder.open(run), True), (begun(run, made(), seeds=3), False)):
+        trainings = Trainings(OUTCOMES)
+        with pytest.raises(RunError, match="changed"):
+            run_study(folder, trainings, retry=retry, check=refuse)
+        assert trainings.ran == []
+    assert frame(run)["state"].value_counts().to_dict() == {"done": 5, "failed": 1, "missing": 3}
+
+
+def test_test_images_that_an_older_run_did_not_count_are_no_difference(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    begun(run, made())
+    told = json.loads((run / "study.json").read_text())
+    del told["test_count"]
+    (run / "study.json").write_text(json.dumps(told))
+    begun(run, made(), test_count=359)
+    begun(tmp_path / "new", made(), test_count=359)
+    with pytest.raises(RunError, match="test_count 359, not 300"):
+        begun(tmp_path / "new", made(), test_count=300)
+
+
 def test_a_run_is_gone_on_with_only_where_the_same_was_asked(tmp_path: Path) -> None:
     run = tmp_path / "run"
     study = made()
@@ -459,6 +526,56 @@ def test_intervals_are_those_of_student() -> None:
     assert (low, high) == pytest.approx((3 - T2 * 1.5275252, 3 + T2 * 1.5275252))
     assert interval([4.0])[:3] == pytest.approx((4.0, math.nan, 1), nan_ok=True)
     assert all(map(math.isnan, [*interval([])[:2], *interval([])[3:]]))
+
+
+def test_seeds_that_are_all_equal_tell_no_interval() -> None:
+    assert interval([4.0, 4.0])[:3] == (4.0, 0.0, 2)
+    # 0.1 both, but for the rounding of binary fractions
+    rounded = [90.1 - 90.0, 60.1 - 60.0]
+    assert rounded[0] != rounded[1]
+    for values in ([4.0, 4.0], [4.0] * 3, rounded):
+        assert all(map(math.isnan, interval(values)[3:]))
+
+
+def test_differences_that_are_equal_are_told_as_no_spread(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from archspec.cli.study_tables import print_study
+
+    study = made()
+    tops = {("a", 0): 90.0, ("b", 0): 91.0, ("c", 0): 90.5, ("a", 1): 92.0, ("b", 1): 93.0}
+    folder = begun(tmp_path / "run", study)
+    run_study(folder, Trainings({**tops, ("c", 1): Diverged("nan")}))
+    rows = frame(folder.path)
+    sums = summary(rows, study)
+    b = sums.set_index("arm").loc["b"]
+    assert (b["difference"], b["pairs"]) == (1.0, 2)
+    assert absent(b["difference_low"])
+    assert absent(b["difference_high"])
+    print_study(rows, sums, False)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].split()[-4:] == ["+1.00", "a", "no", "spread"]
+    # one seed tells its mean alone
+    assert lines[3].split()[-3:] == ["1", "+0.50", "a"]
+
+
+def test_a_part_of_a_ladder_is_compared_with_the_arm_before_and_says_which(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from archspec.cli.study_tables import print_study
+
+    arms = [{"name": name} for name in ("first", "second", "third")]
+    study = made(arms=arms, cumulative=True)
+    tops = {("first", 0): 90.0, ("third", 0): 91.5, ("first", 1): 92.0, ("third", 1): 92.5}
+    folder = begun(tmp_path / "run", study, arms=("first", "third"))
+    run_study(folder, Trainings(dict(tops)))
+    rows = frame(folder.path)
+    sums = summary(rows, study)
+    assert list(sums["baseline"].fillna("")) == ["", "first"]
+    print_study(rows, sums, False)
+    head, _, third = capsys.readouterr().out.splitlines()
+    assert third.split()[:1] + third.split()[8:10] == ["third", "+1.00", "first"]
+    assert "  to  " in head
 
 
 def test_differences_are_paired_by_seed(tmp_path: Path) -> None:
@@ -549,6 +666,29 @@ def test_a_forward_pass_is_timed() -> None:
         assert (found.memory_mb, found.device) == (None, "cpu")
 
 
+def test_what_torch_refuses_fails_its_arm_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from archspec.build import build
+    from archspec.study.latency import measure_latency
+
+    def refuses_one(spec: NetworkSpec) -> Any:
+        if spec.stages[1].count == 1:
+            raise RuntimeError("\"op\" not implemented for 'Half'\nException raised from ...")
+        return build(spec)
+
+    monkeypatch.setattr("archspec.study.latency.build", refuses_one)
+    study = made(
+        measure={"resolutions": [32], "repeats": 1},
+        arms=[{"name": "odd", "set": {"stages.1.depth": 1}}, {"name": "even"}],
+    )
+    folder = begun(tmp_path / "run", study, data=None, classes=None, side=None)
+    measure_study(folder, lambda spec, how: measure_latency(spec, how, "cpu"))
+    rows = frame(folder.path)
+    assert list(rows["state"]) == ["failed", "done"]
+    assert rows["reason"][0] == "torch refused: \"op\" not implemented for 'Half'"
+
+
 # the docs
 
 
@@ -594,6 +734,22 @@ def test_costs_in_the_docs_are_those_of_the_code() -> None:
 
 # the command
 
+
+def test_counts_of_one_are_singular(tmp_path: Path) -> None:
+    from archspec.cli.study import _heading
+    from archspec.study.arms import check_study
+
+    text = "spec: mobilenetv2_050\nseeds: 1\narms: [{name: a}]\n"
+    assert check_study(written(tmp_path, text)) == "study study, 1 arm, 1 seed"
+    text = text.replace("seeds: 1", "measure: {resolutions: [64]}")
+    assert check_study(written(tmp_path, text)) == "study study, 1 arm at 1 resolution"
+    one = begun(tmp_path / "one", made(arms=[{"name": "a"}]), seeds=1)
+    assert "10 classes: 1 arm, 1 seed, networks" in _heading(one)
+    assert "3 arms, 2 seeds, " in _heading(begun(tmp_path / "more", made()))
+    timed = made(arms=[{"name": "a"}], measure={"resolutions": [64]})
+    assert "made: 1 arm on cpu" in _heading(begun(tmp_path / "timed", timed, classes=None))
+
+
 TINY = """
 format: 1
 doc: tiny
@@ -635,6 +791,15 @@ def test_the_command_trains_shows_and_goes_on(
     assert told["rows"][0]["params"] == 216 + 16 + 90
     assert {row["arm"]: row["n"] for row in told["summary"]} == {"batch": 2, "layer": 2, "none": 0}
     assert {file: file.read_bytes() for file in results} == results
+
+    asked = json.loads((run / "study.json").read_text())
+    assert (asked["train_count"], asked["test_count"], asked["classes"]) == (100, 359, 10)
+    (run / "study.json").write_text(json.dumps(asked | {"test_count": 300}))
+    other = CliRunner().invoke(app, [str(run), "--seeds", "3"])
+    assert isinstance(other.exception, RunError)
+    assert "300 test images, 10 classes then" in str(other.exception)
+    # nothing of it is asked for
+    assert json.loads((run / "study.json").read_text())["seeds"] == 2
 
     wrong = CliRunner().invoke(app, [str(run), "--epochs", "2"])
     assert isinstance(wrong.exception, RunError)

@@ -58,9 +58,24 @@ def test_one_seed_has_no_interval_and_the_page_says_so(tmp_path: Path) -> None:
     assert "92.50 1 +2.50 one seed: no interval" in text
     assert "±" not in text
     found = arms(made[1], made[2])
-    assert found[1].difference == (2.5, None, None)
+    assert found[1].difference == (2.5, None, None, False)
     shown = traces(comparison_figure(found))
     assert shown["means"].error_x.array == (None, None)
+
+
+def test_equal_differences_have_no_interval_and_leave_nothing_out(tmp_path: Path) -> None:
+    made = made_study({"a": [90.0, 92.0], "b": [91.0, 93.0], "c": [95.0, 95.0]})
+    words, text = page(made, tmp_path)
+    assert "2 +1.00 no spread: no interval" in text
+    assert "95.00 no spread 2 +4.00" in text
+    assert words.facts["Differences apart from 0"] == "0 of 1"
+    found = arms(made[1], made[2])
+    assert found[1].difference == (1.0, None, None, True)
+    shown = traces(comparison_figure(found))
+    hollow, other = shown["differences"].marker.color
+    assert hollow == other != shown["differences"].marker.line.color
+    assert shown["differences"].error_x.array[0] is None
+    assert "no spread over seeds" in shown["differences"].text[0]
 
 
 def test_some_arms_of_one_seed_are_counted(tmp_path: Path) -> None:
@@ -124,7 +139,21 @@ def test_a_ladder_is_a_staircase_of_steps(tmp_path: Path) -> None:
     assert stairs.line.shape == "vh"
     assert shown["differences"].x == pytest.approx((2, -1.9))
     _, text = page(made, tmp_path)
-    assert "to the step before" in text
+    assert "to the arm before" in text
+    assert "Not run" not in text
+
+
+def test_a_part_of_a_ladder_names_the_arm_that_a_difference_is_to(tmp_path: Path) -> None:
+    info, frame, summary = made_study({"a": [90.0], "c": [92.5]}, text="cumulative: true")
+    _, text = page((info | {"left_out": ["b"]}, frame, summary), tmp_path)
+    assert "92.50 1 +2.50 to a one seed: no interval" in text
+    assert "Not run: b; a difference across that is of several steps." in text
+
+
+def test_a_ladder_with_one_baseline_for_all_is_told_so(tmp_path: Path) -> None:
+    _, text = page(made_study(TOPS, text="cumulative: true\nbaseline: a"), tmp_path)
+    assert "to the baseline" in text
+    assert "arm before" not in text
 
 
 def test_groups_have_baselines_of_their_own(tmp_path: Path) -> None:

@@ -53,6 +53,11 @@ def shown(run: Path) -> Words:
     return Words(write_training_page(run))
 
 
+def test_epochs_and_steps_are_both_of_the_whole_training(tmp_path: Path) -> None:
+    text = " ".join(shown(made_training(tmp_path / "run")).text)
+    assert "15 epochs, 5850 steps, batch 128" in text
+
+
 def test_a_finished_training_tells_its_result_and_what_flatters(tmp_path: Path) -> None:
     facts = shown(finish(made_training(tmp_path / "run"))).facts
     assert facts["Top-1, averaged weights"] == "85.25%"

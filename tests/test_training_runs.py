@@ -18,7 +18,7 @@ from tiny_training import NORMED, network, recipe, tensors
 from typer.testing import CliRunner
 
 from archspec.cli.main import app
-from archspec.errors import Diverged, RunError, WeightsError
+from archspec.errors import Diverged, RunError, TrainError, WeightsError
 from archspec.train.devices import Setting
 from archspec.train.folder import TrainingFolder
 from archspec.train.prepare import prepare
@@ -160,6 +160,59 @@ def test_several_processes_share_a_batch(tmp_path: Path) -> None:
     assert theirs["test_loss"] == pytest.approx(mine["test_loss"], rel=1e-4)
 
 
+@pytest.mark.slow
+def test_several_processes_save_the_network_that_they_tested(tmp_path: Path) -> None:
+    """Each sees its part of a batch, and has its own running statistics."""
+    folder = begin(tmp_path / "two", devices=2)
+    command = [sys.executable, "-m", "archspec.cli.main"]
+    subprocess.run([*command, "resume", str(folder.path)], check=True, capture_output=True)
+    words = [*command, "evaluate", str(folder.path), "--json"]
+    found = json.loads(subprocess.run(words, check=True, capture_output=True).stdout)
+    assert folder.result is not None
+    assert found[0]["loss"] == pytest.approx(folder.result["test_loss"], rel=1e-6)
+
+
+@pytest.mark.slow
+def test_several_processes_stop_and_go_on(tmp_path: Path) -> None:
+    longer = recipe(epochs=40, augment=Augment(flip=0.0))
+    folder = begin(tmp_path / "two", longer, devices=2)
+    command = [sys.executable, "-m", "archspec.cli.main", "resume", str(folder.path)]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    for _ in range(600):
+        if (folder.path / "history.jsonl").exists():
+            break
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130, told
+    assert "Traceback" not in told
+    done = len(history(folder.path))
+    assert 1 <= done < 40
+    subprocess.run(command, check=True, capture_output=True)
+    assert len(history(folder.path)) == 40
+
+
+def test_what_another_machine_may_mend_is_not_the_end(tmp_path: Path, whole: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    folder = begin(tmp_path / "moved").go_on_with("cuda", 1, None)
+    with pytest.raises(TrainError, match="no device 'cuda' here"):
+        run_training(folder)
+    assert folder.result is None
+    run_training(TrainingFolder.open(folder.path).go_on_with("cpu", 1, None))
+    assert same(folder.path, whole)
+
+
+def test_data_that_changed_is_told(tmp_path: Path) -> None:
+    folder = begin(tmp_path / "run")
+    record = json.loads((folder.path / "train.json").read_text())
+    (folder.path / "train.json").write_text(json.dumps({**record, "fingerprint": "other"}))
+    with pytest.raises(RunError, match="digits has changed since .* train in another folder"):
+        run_training(TrainingFolder.open(folder.path))
+
+
 def test_a_training_that_fails_is_recorded_with_its_reason(tmp_path: Path) -> None:
     folder = begin(tmp_path / "wild", recipe(optimizer=Optimizer(name="sgd", lr=1e30)))
     with pytest.raises(Diverged):
@@ -183,6 +236,7 @@ def test_a_folder_that_is_taken(whole: Path) -> None:
         ("train.json", b"{", r"train.json is damaged or of another version"),
         ("train.json", b"{}", r"'name' is missing"),
         ("result.json", b"{", r"result.json is damaged; remove it"),
+        ("result.json", b'{"state": "done"}', r"result.json is damaged; remove it"),
         ("checkpoint.pt", b"no", r"checkpoint.pt is damaged \(.*\); remove it to start anew"),
     ],
 )
@@ -249,6 +303,9 @@ def test_train_and_evaluate(here: Path) -> None:
     found = json.loads(call("evaluate", str(folder), "--json", "--device", "cpu").stdout)
     assert found[0]["top1"] == pytest.approx(told[0]["top1"])
     assert found[0]["images"] == 359
+    larger = call(*TRAIN, "--recipe-set", "resolution.test=12", "--out", "larger", "--json")
+    found = json.loads(call("evaluate", "larger", "--json", "--device", "cpu").stdout)
+    assert found[0]["loss"] == pytest.approx(json.loads(larger.stdout)[0]["test_loss"])
     other = call(*TRAIN, "--seed", "1", "--resume")
     assert other.exit_code == 2
     assert "was asked for something else (seed 0 -> 1)" in other.output
@@ -268,6 +325,7 @@ def test_train_and_evaluate(here: Path) -> None:
         (["train", "tiny.yaml", "--as-written", "--epochs", "2"], "leave it out, or --epochs"),
         (["train", "tiny.yaml", "--resume"], "to go on with; leave --resume out to begin"),
         (["train", "tiny.yaml", "--holdout", "1.5"], "between 0 and 1 is held out"),
+        (["train", "tiny.yaml", "--devices", "999"], "must hold, but got (devices=999"),
         (["evaluate", "tiny.yaml"], "evaluate needs --weights FILE"),
         (["evaluate", "resnet18", "--weights", "no.pth", "--data", "digits"], "1000 classes apart"),
     ],

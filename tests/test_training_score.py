@@ -122,6 +122,18 @@ def test_every_network_has_the_same_recipe_scaled_and_the_same_seeds(tmp_path: P
     assert {call["slowest"] for call in fake.calls} == {60.0}
 
 
+def test_a_candidate_is_trained_and_tested_at_the_resolution_that_its_budget_counts(
+    tmp_path: Path,
+) -> None:
+    fake = Fake()
+    assert read_recipe("rsb_a3").resolution.test == 224
+    training = {"recipe": "rsb_a3", "epochs": 1}
+    go(trained_run(tmp_path / "run", trials=1, random_trials=0, training=training), fake)
+    sides = {call["recipe"].resolution for call in fake.calls}
+    assert {(side.train, side.test) for side in sides} == {(None, None)}
+    assert {side.crop for side in sides} == {read_recipe("rsb_a3").resolution.crop}
+
+
 def test_with_minutes_each_network_has_the_epochs_that_fit(tmp_path: Path) -> None:
     fake = Fake()
     training = {"epochs": None, "minutes": 0.5, "prune": False}
@@ -192,7 +204,7 @@ def test_the_lower_two_thirds_of_those_that_cost_no_more_are_pruned(
             if not passes:
                 told = f"{row['rungs'][0][-1]:.1f}% after {epochs} epoch"
                 assert row["reason"].startswith(told)
-                assert ("that cost no more" in row["reason"]) != iso
+                assert ("that cost at most 5% more" in row["reason"]) != iso
     assert {"scored", "pruned"} <= set(frame["state"])
 
 
@@ -331,6 +343,39 @@ def test_the_protocol_is_kept_whole_and_old_runs_stay_readable(tmp_path: Path) -
     del told["training"]
     (old.path / "run.json").write_text(json.dumps(told))
     assert RunFolder.open(old.path).info == old.info
+
+
+@pytest.mark.parametrize("key", ["train_count", "test_count", "classes"])
+def test_a_search_does_not_go_on_with_other_data(tmp_path: Path, key: str) -> None:
+    training = {"images": 200}
+    folder = go(trained_run(tmp_path / "run", trials=1, random_trials=0, training=training), Fake())
+    written = json.loads((folder.path / "run.json").read_text())
+    then = {name: written["training"][name] for name in ("train_count", "test_count", "classes")}
+    # of the 1,438 training images of the digits a tenth is held out, of each class alike
+    assert (then["train_count"], then["classes"]) == (200, 10)
+    assert then["test_count"] == pytest.approx(144, abs=5)
+    now = "{train_count} training images, {test_count} test images, {classes} classes"
+    told = now.format(**then)
+    then[key] -= 1
+    written["training"] |= then
+    (folder.path / "run.json").write_text(json.dumps({**written, "trials": 2}))
+    fake = Fake()
+    words = f"digits has changed since the run began: {now.format(**then)} then, {told} now; "
+    with pytest.raises(RunError, match=words):
+        go(RunFolder.open(folder.path), fake)
+    assert fake.calls == []
+
+
+def test_a_search_of_an_older_version_goes_on_and_records_its_data(tmp_path: Path) -> None:
+    folder = go(trained_run(tmp_path / "run", trials=1, random_trials=0), Fake())
+    told = json.loads((folder.path / "run.json").read_text())
+    for key in ("train_count", "test_count", "classes"):
+        del told["training"][key]
+    (folder.path / "run.json").write_text(json.dumps({**told, "trials": 2}))
+    go(RunFolder.open(folder.path), Fake())
+    protocol = RunFolder.open(folder.path).info.training
+    assert protocol is not None
+    assert protocol.classes == 10
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "archspec.cli.specs": ("check", "show", "cost", "diff", "zoo", "schema"),
     "archspec.cli.weights": ("weights",),
     "archspec.cli.search": ("search",),
-    "archspec.cli.train": ("train", "evaluate"),
+    "archspec.cli.train": ("train",),
+    "archspec.cli.evaluate": ("evaluate",),
     "archspec.cli.study": ("study",),
     "archspec.cli.runs": ("resume", "report"),
 }

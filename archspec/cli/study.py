@@ -107,6 +107,10 @@ def study(
                 f"{file} says what was asked; only --seeds, --device, --retry and --json go with it"
             )
         folder = StudyFolder.open(Path(file))
+        if folder.asked.data is not None and (seeds or 0) > folder.asked.seeds:
+            from archspec.study.training import check_data
+
+            check_data(folder.asked)
         folder = folder.ask_for(seeds or folder.asked.seeds)
     else:
         text = read_study(file, [edit_of(setting) for setting in settings or ()])
@@ -154,15 +158,18 @@ def report_study(run: Path) -> None:
 
 
 def _heading(folder: StudyFolder) -> str:
+    from archspec.study.text import several
+
     asked, text = folder.asked, folder.study
+    arms = several(len(asked.arms), "arm")
     if text.measure is not None:
-        return f"{text.name}: {len(asked.arms)} arms on {asked.device}\nrun folder {folder.path}"
+        return f"{text.name}: {arms} on {asked.device}\nrun folder {folder.path}"
     form = "networks at their own resolution"
     if asked.side is not None:
         form = f"networks in small-image form at {asked.side} pixels"
     return (
         f"{text.name} on {asked.data}, {asked.train_count:,} images of {asked.classes} classes: "
-        f"{len(asked.arms)} arms, {asked.seeds} seeds, {form}\nrun folder {folder.path}"
+        f"{arms}, {several(asked.seeds, 'seed')}, {form}\nrun folder {folder.path}"
     )
 
 
@@ -178,11 +185,11 @@ def _run(folder: StudyFolder, named: str | None, retry: bool, quiet: bool) -> No
         typer.echo(_heading(folder))
     try:
         if folder.study.measure is None:
-            from archspec.study.training import study_trainer
+            from archspec.study.training import check_data, study_trainer
 
             asked = folder.asked
             train = study_trainer(asked, device, quiet)
-            run_study(folder, train, watch, retry)
+            run_study(folder, train, watch, retry, lambda: check_data(asked))
         else:
             from archspec.study.latency import measure_latency
 
@@ -214,6 +221,7 @@ def _finish(folder: StudyFolder, as_json: bool) -> None:
     sums = summary(rows, text)
     # the study's words, and what was asked of it over them
     info = {**text.model_dump(mode="json", exclude={"arms"}), **asdict(folder.asked)}
+    info["left_out"] = [name for name in text.names if name not in folder.asked.arms]
     info["recipes"] = {
         arm.name: arm.recipe.dump() for arm in folder.arms() if arm.recipe is not None
     }

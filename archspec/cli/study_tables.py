@@ -27,6 +27,7 @@ def print_study(rows: pd.DataFrame, sums: pd.DataFrame, measured: bool) -> None:
             *("Mparams", "GFLOPs", "top-1", "95% interval", "seeds"),
             *("difference", "95% interval", "paper"),
         )
+        titles.insert(-2, Column("to", cut=True))
         cells = [list(_trained(row)) for row in found]
     columns = [Column("arm"), Column("group", cut=True), *titles]
     print_table(Table(columns, cells))
@@ -49,11 +50,18 @@ def _trained(row: Row) -> Iterator[str]:
     yield f"{row['params'] / 1e6:.2f}"
     yield f"{row['flops'] / 1e9:.3f}"
     yield _number(row["mean"], ".2f")
-    yield _range(row["low"], row["high"], ".2f")
+    yield _range(row["low"], row["high"], ".2f") or _no_spread(row["n"])
     yield str(row["n"])
     yield _number(row["difference"], "+.2f")
-    yield _range(row["difference_low"], row["difference_high"], "+.2f")
+    yield _word(row["baseline"])
+    ends = _range(row["difference_low"], row["difference_high"], "+.2f")
+    yield ends or _no_spread(row["pairs"])
     yield _number(row["paper_top1"], ".2f")
+
+
+def _no_spread(count: int) -> str:
+    """Why there is no interval: seeds that are all equal; a single one tells by itself."""
+    return "no spread" if count > 1 else ""
 
 
 def _word(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Commands that train: train, evaluate."""
+"""The command that trains."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from archspec.cli.specs import Json, Settings, Spec, edit_of
-from archspec.cli.tables import Column, Table, print_json, print_table
+from archspec.cli.tables import print_json
 from archspec.errors import RunError, TrainError
 
 if TYPE_CHECKING:
     from archspec.train.folder import Asked, TrainingFolder
     from archspec.train.prepare import Prepared
-    from archspec.weights.checkpoints import Channels
 
 app = typer.Typer()
 
@@ -130,14 +129,15 @@ def train(
     from archspec.train.devices import Setting
     from archspec.train.folder import TrainingFolder
     from archspec.train.prepare import prepare
-    from archspec.train.recipe import read_recipe
+    from archspec.train.recipe import at_own_resolution, read_recipe
 
     network = read_spec(spec, [edit_of(text) for text in settings or ()])
     read = read_recipe(recipe, [edit_of(text) for text in recipe_settings or ()], network.name)
     if small is not None:
         from archspec.small import small_images
 
-        network = small_images(network, small)
+        # a recipe's own resolution is that of large images
+        network, read = small_images(network, small), at_own_resolution(read)
     if as_written and epochs is not None:
         raise TrainError("--as-written keeps the recipe's epochs; leave it out, or --epochs")
     found = prepare(
@@ -193,18 +193,22 @@ def _begun(out: Path | None, stem: str, asked: Asked) -> TrainingFolder:
             f"{out} was asked for something else ({', '.join(apart)}); `archspec resume {out}` "
             "goes on as it began"
         )
-    return folder
+    return folder.go_on_with(asked.device, asked.devices, asked.micro_batch)
 
 
 def _tell_beginning(found: Prepared, folder: TrainingFolder, small: int | None) -> None:
+    from archspec.quantities import format_count
+
     asked, images = found.asked, found.images
     typer.echo(
-        f"{asked.name} at {asked.resolution}: {asked.params / 1e6:.2f} Mparams with its own head, "
-        f"{asked.params_trained / 1e6:.2f} with {asked.classes} classes; "
-        f"{asked.flops / 1e9:.3f} GFLOPs (multiply-adds)"
+        f"{asked.name} at {asked.resolution}: {format_count(asked.params)} params with its own "
+        f"head, {format_count(asked.params_trained)} with {asked.classes} classes; "
+        f"{format_count(asked.flops)} FLOPs (multiply-adds)"
     )
     kept = f" ({'; '.join(images.notes)})" if images.notes else ""
     typer.echo(f"{images.name}: {asked.images} training and {asked.test_images} test images{kept}")
+    if found.started:
+        typer.echo(found.started)
     scaled = f", scaled: {', '.join(found.changes)}" if found.changes else ""
     typer.echo(f"recipe {asked.recipe}{scaled}; seed {asked.seed}")
     shape, side = found.spec.input.shape, images.side
@@ -236,12 +240,13 @@ def run(folder: TrainingFolder, as_json: bool = False) -> None:
         told = {"name": folder.asked.name, "folder": str(folder.path), **result}
         print_json([{**told, "params": folder.asked.params, "flops": folder.asked.flops}])
     elif result.get("state") == "failed":
-        typer.echo(f"failed before: {result['reason']}")
+        typer.echo(f"failed before, and would again: {result['reason']}", err=True)
     else:
         averaged = " (averaged weights)" if result["ema_top1"] is not None else ""
+        plural = "" if result["epochs"] == 1 else "s"
         typer.echo(
             f"{result['top1']:.2f}% of {folder.asked.test_images} test images{averaged} after "
-            f"{result['epochs']} epochs in {result['seconds']:.0f} s of training, "
+            f"{result['epochs']} epoch{plural} in {result['seconds']:.0f} s of training, "
             f"{result['images_per_second']:.0f} images a second"
         )
         typer.echo(
@@ -257,139 +262,6 @@ def _page(folder: TrainingFolder) -> None:
     from reports.training import write_training_page
 
     write_training_page(folder.path)
-
-
-@app.command()
-def evaluate(
-    spec: Annotated[
-        str,
-        typer.Argument(
-            metavar="SPEC",
-            help="A YAML file, a shipped name, or the folder of a training.",
-            show_default=False,
-        ),
-    ],
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="A .safetensors or .pth file, or timm:NAME.",
-            show_default="of a training: the averaged ones, else the last",
-        ),
-    ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            help="A parquet file or folder, a folder of images, hf:NAME, or `digits`.",
-            show_default="of a training: its own",
-        ),
-    ] = None,
-    settings: Settings = None,
-    crop: Annotated[
-        float | None,
-        typer.Option(
-            min=0.01, max=1, help="Share of the image that is seen.", show_default="0.875"
-        ),
-    ] = None,
-    normalize: Annotated[
-        str | None,
-        typer.Option(
-            help="Mean and deviation of the channels: imagenet, half (0.5 and 0.5) or data.",
-            show_default="what the weights' file says, else imagenet",
-        ),
-    ] = None,
-    holdout: Annotated[
-        float | None, typer.Option(help="Test on this share of the training images.")
-    ] = None,
-    batch: Annotated[int, typer.Option(min=1, max=65536)] = 256,
-    device: Device = None,
-    precision: Precision = "auto",
-    as_json: Json = False,
-) -> None:
-    """Test given weights on a data set: top-1, top-5 and loss."""
-    from archspec.spec import read_spec
-    from archspec.train.devices import Setting, accelerator
-    from archspec.train.folder import RECORD, TrainingFolder
-    from archspec.train.head import for_classes
-    from archspec.train.images import open_images
-    from archspec.train.testing import Tester
-    from archspec.weights.checkpoints import read_checkpoint
-    from archspec.weights.loading import with_weights
-
-    edits = [edit_of(text) for text in settings or ()]
-    if (Path(spec) / RECORD).exists():
-        folder = TrainingFolder.open(Path(spec))
-        network = read_spec(folder.path / "spec.yaml", edits)
-        data = data or folder.asked.data
-        weights = weights or str(_weights_in(folder))
-        crop = crop or folder.recipe.resolution.crop
-        holdout = holdout if holdout is not None else folder.asked.holdout
-    else:
-        network = read_spec(spec, edits)
-    if weights is None or data is None:
-        missing = "--weights FILE" if weights is None else "--data D"
-        raise TrainError(f"evaluate needs {missing}; the folder of a training has its own")
-    handle = accelerator(Setting(device, precision))  # type: ignore[arg-type]
-    images = open_images(data, holdout=holdout)
-    if network.classes != len(images.classes):
-        raise TrainError(
-            f"{network.name} tells {network.classes} classes apart, but {data} has "
-            f"{len(images.classes)}"
-        )
-    network, _ = for_classes(network, images)
-    model, _ = with_weights(network, weights)
-    told = read_checkpoint(weights).channels
-    channels = _channels(normalize, told, images.mean, images.std)
-    model.to(handle.device)
-    tester = Tester(
-        network,
-        images,
-        handle,
-        crop=crop or 0.875,
-        mean=channels.mean,
-        std=channels.std,
-        batch=batch,
-    )
-    found = tester(model)
-    shape = network.input.shape
-    if as_json:
-        print_json([{"name": network.name, "weights": weights, "data": data, **found._asdict()}])
-        return
-    top5 = "-" if found.top5 is None else f"{found.top5:.2f}"
-    titles = [Column("network"), Column("input"), Column("images", number=True)]
-    titles += [Column(word, number=True) for word in ("top-1 %", "top-5 %", "loss")]
-    row = [network.name, f"{shape.height}x{shape.width}", f"{found.images}"]
-    print_table(Table(titles, [[*row, f"{found.top1:.2f}", top5, f"{found.loss:.4f}"]]))
-
-
-def _weights_in(folder: TrainingFolder) -> Path:
-    for name in ("ema", "last", "best"):
-        path = folder.path / f"{name}.safetensors"
-        if path.exists():
-            return path
-    raise RunError(f"{folder.path} holds no weights yet; `archspec resume {folder.path}` goes on")
-
-
-def _channels(
-    normalize: str | None,
-    told: Channels | None,
-    mean: tuple[float, ...],
-    std: tuple[float, ...],
-) -> Channels:
-    from archspec.errors import did_you_mean
-    from archspec.train.images import IMAGENET_MEAN, IMAGENET_STD
-    from archspec.weights.checkpoints import Channels
-
-    known = {
-        "imagenet": Channels(IMAGENET_MEAN, IMAGENET_STD),
-        "half": Channels((0.5,) * 3, (0.5,) * 3),
-        "data": Channels(mean, std),
-    }
-    if normalize is None:
-        return told or known["imagenet"]
-    if normalize not in known:
-        raise TrainError(f"no normalization {normalize!r}: {did_you_mean(normalize, known)}")
-    return known[normalize]
 
 
 def resume_training(path: Path, as_json: bool) -> None:

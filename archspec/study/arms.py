@@ -17,10 +17,10 @@ from archspec.plan import NetworkPlan
 from archspec.planning import plan_network
 from archspec.resolve import NETWORK, YAML, Kind, beside, locate, resolve
 from archspec.small import small_images
-from archspec.spec import Input, NetworkSpec, make_spec
+from archspec.spec import NetworkSpec, make_spec
 from archspec.strict import shown
-from archspec.study.text import SMALL_UP_TO, Arm, Paper, Study, read_study
-from archspec.train.recipe import RECIPE, Recipe, read_recipe
+from archspec.study.text import SMALL_UP_TO, Arm, Paper, Study, read_study, several
+from archspec.train.recipe import RECIPE, Recipe, at_own_resolution, read_recipe
 
 #: sides that a common small-image form is tried at, from the data's side up
 MOST_SIDE = 128
@@ -61,11 +61,11 @@ def plan_arms(
 def check_study(path: Path) -> str:
     """What a study's text is, in a few words, with every arm planned; raises SpecError."""
     study = read_study(path)
-    count = len(plan_arms(study))
-    plural = "" if count == 1 else "s"
+    arms = several(len(plan_arms(study)), "arm")
     if study.measure is not None:
-        return f"study {study.name}, {count} arm{plural} at {len(study.measure.shapes)} resolutions"
-    return f"study {study.name}, {count} arm{plural}, {study.seeds} seeds"
+        sizes = several(len(study.measure.shapes), "resolution")
+        return f"study {study.name}, {arms} at {sizes}"
+    return f"study {study.name}, {arms}, {several(study.seeds, 'seed')}"
 
 
 def common_side(study: Study, data_side: int, spec: str | None = None) -> int:
@@ -104,13 +104,6 @@ def lengths(study: Study, recipes: Sequence[Recipe], epochs: int | None) -> list
     if study.equal_epochs:
         return [asked for _ in own]
     return [max(1, round(asked * count / own[0])) for count in own]
-
-
-def at_resolution(spec: NetworkSpec, shape: tuple[int, int]) -> NetworkSpec:
-    """The network for images of height x width; positions and windows follow."""
-    resolution = shape if shape[0] != shape[1] else shape[0]
-    given = Input(channels=spec.input.channels, resolution=resolution)
-    return spec.model_copy(update={"input": given})
 
 
 class _Planner:
@@ -169,10 +162,10 @@ class _Planner:
         recipe = None if recipe_path is None else _recipe(recipe_path, recipe_edits, spec.name)
         if self.side is not None:
             spec = small_images(spec, self.side, arm.patch or self.study.patch)
-            recipe = None if recipe is None else _at_own_resolution(recipe)
+            recipe = None if recipe is None else at_own_resolution(recipe)
         measure = self.study.measure
         for shape in () if measure is None else measure.shapes:
-            plan_network(at_resolution(spec, shape))
+            plan_network(spec.at(shape))
         plan = plan_network(spec)
         return PlannedArm(arm.name, arm.group, spec, plan, recipe, arm.paper, arm.note)
 
@@ -200,12 +193,6 @@ class _Planner:
         return marked
 
 
-def _at_own_resolution(recipe: Recipe) -> Recipe:
-    """Without the resolutions of large images, so that a small network is trained at its own."""
-    plain = recipe.resolution.model_copy(update={"train": None, "test": None})
-    return recipe.model_copy(update={"resolution": plain})
-
-
 def _recipe(path: Path, edits: Sequence[MarkedDict], network: str) -> Recipe:
     """A recipe with a study's edits; errors in these get their place in the study."""
     marks = {str(where): settings.key_marks[where] for settings in edits for where in settings}
@@ -224,4 +211,4 @@ def _recipe(path: Path, edits: Sequence[MarkedDict], network: str) -> Recipe:
         raise
 
 
-__all__ = ["PlannedArm", "at_resolution", "common_side", "lengths", "plan_arms", "takes_small_form"]
+__all__ = ["PlannedArm", "common_side", "lengths", "plan_arms", "takes_small_form"]

@@ -24,9 +24,10 @@ from archspec.planning import plan_network
 from archspec.runs import make_folder, read_record, write_whole, written
 from archspec.spec import NetworkSpec, parse_spec
 from archspec.strict import shown
-from archspec.study.arms import PlannedArm, at_resolution
+from archspec.study.arms import PlannedArm
 from archspec.study.text import Study, parse_study
 from archspec.train.recipe import Recipe, parse_recipe
+from archspec.train.unchanged import Counts
 
 STATES = ("done", "failed")
 
@@ -36,9 +37,9 @@ class StudyAsked:
     """What a study was asked to do; enough to go on with it.
 
     images, test_images: so many of a split, null for all; keep_weights: whether trainings leave
-    theirs; train_count: how many that are. arms: those
-    that are run. side: of the small-image form, null for networks at their own resolution. spec,
-    recipe: in the place of the study's.
+    theirs; train_count, test_count: how many that are, null where an older run did not record it.
+    arms: those that are run. side: of the small-image form, null for networks at their own
+    resolution. spec, recipe: in the place of the study's.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
@@ -60,6 +61,12 @@ class StudyAsked:
     versions: dict[str, str] = field(default_factory=dict)
     test_images: int | None = None
     keep_weights: bool = False
+    test_count: int | None = None
+
+    @property
+    def counts(self) -> Counts:
+        """What was counted of the data when the run began."""
+        return Counts(self.train_count, self.test_count, self.classes)
 
 
 #: what may differ where a run is gone on with
@@ -120,6 +127,8 @@ class StudyFolder:
     def differs(self, asked: StudyAsked, study: Study) -> str:
         """What was asked otherwise, so that this run cannot be gone on with; else nothing."""
         before, now = asdict(self.asked), asdict(asked)
+        if before["test_count"] is None:
+            before["test_count"] = now["test_count"]
         for key in before:
             if key not in _FREE and before[key] != now[key]:
                 return f"{key} {shown(before[key])}, not {shown(now[key])}"
@@ -152,7 +161,7 @@ class StudyFolder:
                 trained = spec.model_copy(update={"classes": self.asked.classes})
             side = None if recipe is None else recipe.resolution.train
             if side is not None:
-                trained = at_resolution(trained, (side, side))
+                trained = trained.at((side, side))
             yield RunArm(name, spec, plan_network(trained), recipe)
 
     def _text(self, file: Path) -> str:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from archspec.cost import totals
 from archspec.plan import NetworkPlan
 from archspec.planning import plan_network
-from archspec.study.arms import at_resolution
 from archspec.study.folder import StudyFolder, read_result
 from archspec.study.run import measured_file, resolution_text
 from archspec.study.text import Study
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
 
 #: of what is expected beyond the interval of a mean or difference
 OUTSIDE = 0.05
+#: percentage points: a smaller deviation is that of rounding, of values that are equal
+NOISE = 1e-9
 
 _TOLD = ("top1", "last_top1", "best_top1", "seconds", "images_per_second")
 _TIMED = ("latency_ms", "latency_low", "latency_high", "memory_mb")
@@ -93,7 +94,7 @@ def _measured(folder: StudyFolder) -> Iterator[dict[str, Any]]:
                 "group": known[arm.name].group,
                 "resolution": resolution_text(shape),
                 "state": result["state"],
-                **_costs(plan_network(at_resolution(arm.spec, shape))),
+                **_costs(plan_network(arm.spec.at(shape))),
                 **{key: result.get(key) for key in _TIMED},
                 "device": result.get("device") or "",
                 "reason": result.get("reason") or "",
@@ -116,8 +117,9 @@ def summary(frame: pd.DataFrame, study: Study) -> pd.DataFrame:
 
     mean, sd (of the sample) and the 95% interval of the mean, by Student's t with n - 1 degrees of
     freedom; difference: to the baseline, over the seeds that both have, paired by seed, with the
-    interval of its mean. An interval needs two seeds; nan where there are none. The paper's
-    difference is to the paper's figure of the same baseline.
+    interval of its mean. An interval needs two seeds that differ; nan where there is none. Under
+    `cumulative` the baseline is the arm before, of those that were run. The paper's difference is
+    to the paper's figure of the same baseline.
     """
     import pandas as pd
 
@@ -182,7 +184,8 @@ def _present(study: Study, arms: list[str]) -> dict[str, str | None]:
 def interval(values: list[float]) -> tuple[float, float, int, float, float]:
     """Mean, deviation of the sample, count, and both ends of the mean's 95% interval.
 
-    Student's t with n - 1 degrees of freedom; nan where there are too few values.
+    Student's t with n - 1 degrees of freedom. No interval, nan, where there are too few values, or
+    where all are equal: that they are is chance, and a width of 0 would claim certainty.
     """
     from scipy.stats import t
 
@@ -191,6 +194,8 @@ def interval(values: list[float]) -> tuple[float, float, int, float, float]:
     if count < 2:
         return mean, math.nan, count, math.nan, math.nan
     sd = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1))
+    if sd < NOISE:
+        return mean, 0.0, count, math.nan, math.nan
     half = float(t.ppf(1 - OUTSIDE / 2, count - 1)) * sd / math.sqrt(count)
     return mean, sd, count, mean - half, mean + half
 

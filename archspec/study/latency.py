@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from archspec.build import build
-from archspec.errors import OutOfMemory
+from archspec.errors import OutOfMemory, TrainError
 from archspec.spec import NetworkSpec
 from archspec.study.run import Latency
 from archspec.study.text import Measure
@@ -23,7 +23,8 @@ def measure_latency(spec: NetworkSpec, measure: Measure, device: str | None = No
     """Time the forward pass of a network at its own resolution, in evaluation, random weights.
 
     device: None is the best at hand. Weights and images have the precision of `measure`. Raises
-    OutOfMemory where one batch does not fit, and TrainError for a device that is not there.
+    OutOfMemory where one batch does not fit, and TrainError for a device that is not there or for
+    what torch refuses, such as a precision that an operator does not know.
     """
     where = checked_device(device)
     shape = spec.input.shape
@@ -37,7 +38,8 @@ def measure_latency(spec: NetworkSpec, measure: Measure, device: str | None = No
         return _timed(model, images, measure.repeats)
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
-            raise
+            reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
+            raise TrainError(f"torch refused: {reason[0]}") from None
         raise OutOfMemory(
             f"{measure.batch} x {shape.height} x {shape.width} pixels do not fit the memory of "
             f"{where}"

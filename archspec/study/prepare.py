@@ -22,6 +22,7 @@ from archspec.train.devices import checked_device
 from archspec.train.folder import WATCHED
 from archspec.train.images import open_images
 from archspec.train.scaling import scaled
+from archspec.train.unchanged import Counts, counts_of
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,9 @@ def begin_study(study: Study, wish: StudyWish, out: Path | None = None) -> Study
         images=wish.images,
         test_images=wish.test_images,
         keep_weights=wish.keep_weights,
-        train_count=ready.images,
-        classes=ready.classes,
+        train_count=ready.counts.train,
+        test_count=ready.counts.test,
+        classes=ready.counts.classes,
         side=ready.side,
         spec=wish.spec,
         recipe=wish.recipe,
@@ -86,8 +88,7 @@ def begin_study(study: Study, wish: StudyWish, out: Path | None = None) -> Study
 
 class _Ready(NamedTuple):
     arms: tuple[PlannedArm, ...]
-    images: int | None = None
-    classes: int | None = None
+    counts: Counts = Counts(None, None, None)
     side: int | None = None
 
 
@@ -106,7 +107,7 @@ def _ready(study: Study, wish: StudyWish) -> _Ready:
             arms, recipes, lengths(study, recipes, wish.epochs), strict=True
         )
     )
-    return _Ready(_picked(ready, wish.arms), images.train_count, len(images.classes), side)
+    return _Ready(_picked(ready, wish.arms), counts_of(images), side)
 
 
 def _side(study: Study, data_side: int | None, wish: StudyWish) -> int | None:

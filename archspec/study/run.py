@@ -13,7 +13,6 @@ from typing import NamedTuple
 from archspec.errors import ArchspecError, DataError, RunError
 from archspec.runs import locked
 from archspec.spec import NetworkSpec
-from archspec.study.arms import at_resolution
 from archspec.study.folder import RunArm, StudyFolder, read_result, write_result
 from archspec.study.text import Measure
 from archspec.train.recipe import Recipe
@@ -64,9 +63,11 @@ def run_study(
     run_one: RunOne,
     watch: Watcher = lambda step: None,
     retry: bool = False,
+    check: Callable[[], None] = lambda: None,
 ) -> None:
     """Train what is not finished, all arms with seed 0, then with seed 1, and so on.
 
+    check: called once before the first of it, and not where nothing is left to train.
     An arm that fails is recorded with its reason, and the study goes on; `retry` runs it again.
     Errors of the data and of the folder end the study.
     """
@@ -77,6 +78,8 @@ def run_study(
             file = folder.place(arm.name, seed) / "result.json"
             jobs.append(_Job(arm.name, f"seed {seed}", file, partial(_train, arm, seed, run_one)))
     with locked(folder.path):
+        if any(_is_left(job, retry) for job in jobs):
+            check()
         _each(jobs, watch, retry)
 
 
@@ -110,18 +113,21 @@ def measure_study(
 def _time(
     arm: RunArm, shape: tuple[int, int], measure: Measure, measure_one: MeasureOne, file: Path
 ) -> None:
-    found = measure_one(at_resolution(arm.spec, shape), measure)
+    found = measure_one(arm.spec.at(shape), measure)
     write_result(file, {"state": "done", **found._asdict()})
+
+
+def _is_left(job: _Job, retry: bool) -> bool:
+    known = read_result(job.file)
+    return known is None or (known["state"] != "done" and retry)
 
 
 def _each(jobs: Sequence[_Job], watch: Watcher, retry: bool) -> None:
     for done, job in enumerate(jobs):
-        known = read_result(job.file)
-        if known is not None and (known["state"] == "done" or not retry):
+        if not _is_left(job, retry):
             continue
         watch(Step(job.arm, job.what, done, len(jobs)))
-        if known is not None:
-            job.file.unlink()
+        job.file.unlink(missing_ok=True)
         try:
             job.run(job.file)
         except (DataError, RunError):

@@ -39,7 +39,14 @@ Name = Annotated[str, Field(min_length=1, max_length=100)]
 
 
 def _folder_name(name: str) -> str:
-    ending = Path(name).suffix in (".yaml", ".json", ".html", ".csv")
+    # some systems take names of one spelling for the same file, whatever their case
+    plain = name.lower()
+    ending = Path(plain).suffix in (".yaml", ".json", ".html", ".csv")
+    if plain == "lock":
+        raise LawError(
+            f"an arm's name is a folder's, and a run has a file lock, but got {shown(name)}; "
+            "choose another name"
+        )
     # a comma parts names on the command line
     if not name.isprintable() or set(name) & set("/\\,") or name[0] in ". " or ending:
         raise LawError(
@@ -251,6 +258,11 @@ def _placed(error: LawError, tree: MarkedDict) -> SpecError:
     return SpecError(error.problem, mark, ".".join(map(str, error.path)))
 
 
+def several(count: int, word: str) -> str:
+    """A count and its word: `1 arm`, `3 arms`."""
+    return f"{count} {word}" + ("" if count == 1 else "s")
+
+
 def parse_study(text: str, name: str = "study") -> Study:
     """A study from YAML text that extends nothing, as `dump` writes it."""
     tree = parse_yaml(text, name)
@@ -258,4 +270,14 @@ def parse_study(text: str, name: str = "study") -> Study:
     return make_study(tree)
 
 
-__all__ = ["STUDY", "Arm", "Measure", "Paper", "Study", "make_study", "parse_study", "read_study"]
+__all__ = [
+    "STUDY",
+    "Arm",
+    "Measure",
+    "Paper",
+    "Study",
+    "make_study",
+    "parse_study",
+    "read_study",
+    "several",
+]

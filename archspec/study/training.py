@@ -10,9 +10,11 @@ from archspec.study.folder import StudyAsked
 from archspec.study.run import RunOne
 from archspec.train.devices import Setting
 from archspec.train.folder import RECORD, TrainingFolder
+from archspec.train.images import open_images
 from archspec.train.prepare import prepare
 from archspec.train.progress import watched
 from archspec.train.recipe import Recipe
+from archspec.train.unchanged import check_unchanged, counts_of
 
 
 def study_trainer(asked: StudyAsked, device: str | None, quiet: bool = False) -> RunOne:
@@ -45,4 +47,11 @@ def study_trainer(asked: StudyAsked, device: str | None, quiet: bool = False) ->
     return run_one
 
 
-__all__ = ["study_trainer"]
+def check_data(asked: StudyAsked) -> None:
+    """Raise RunError where the data of a study is not what it was when the run began."""
+    data = str(asked.data)
+    images = open_images(data, images=asked.images, test_images=asked.test_images)
+    check_unchanged(data, asked.counts, counts_of(images))
+
+
+__all__ = ["check_data", "study_trainer"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -57,20 +58,31 @@ def in_memory(attempt: Callable[[Setting], Result], setting: Setting, recipe: Re
     The batch stays what it is: gradients are accumulated, so that results stay comparable (batch
     norms see the micro-batch alone). Raises OutOfMemory where one image at a time is too much.
     """
-    micro = setting.micro_batch or recipe.batch
+    micro = min(setting.micro_batch or recipe.batch, recipe.batch)
     while True:
         try:
             return attempt(setting)
         except (RuntimeError, MemoryError) as error:
-            if not out_of_memory(error):
-                raise TrainError(f"torch refused: {str(error).splitlines()[0]}") from error
-            told = str(error).splitlines()[0] if str(error) else type(error).__name__
-        # outside of the handler: the error holds on to the tensors of its frames
+            problem = told(error)
+            if not isinstance(problem, OutOfMemory):
+                raise problem from error
+        finally:
+            # under half precision accelerate ties a network into a cycle, which would hold its
+            # memory until Python looks for cycles; here it seldom does
+            gc.collect()
+            torch.cuda.empty_cache()  # does nothing where there is no GPU
         if micro == 1:
-            raise OutOfMemory(f"out of memory even with one image at a time: {told}")
+            raise OutOfMemory(f"even with one image at a time: {problem}")
         micro = micro // 2
         setting = replace(setting, micro_batch=micro)
-        torch.cuda.empty_cache()  # does nothing where there is no GPU
+
+
+def told(error: RuntimeError | MemoryError) -> TrainError:
+    """What torch refused, in one line: OutOfMemory, or a TrainError of anything else."""
+    first = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if out_of_memory(error):
+        return OutOfMemory(f"out of memory: {first}")
+    return TrainError(f"torch refused: {first}")
 
 
 def pace(
@@ -87,4 +99,6 @@ def pace(
     step = next(pace for done, _ in steps if (pace := pacing.after(done)) is not None)
     began = time.perf_counter()
     trainer.test(trainer.raw)
+    if trainer.averaged is not None:
+        trainer.test(trainer.averaged.module)
     return step * trainer.steps_an_epoch + time.perf_counter() - began

@@ -40,7 +40,9 @@ USUAL = Setting()
 
 def accelerator(setting: Setting) -> Accelerator:
     """Accelerate's handle on the device; raises TrainError where there is no such device."""
-    device = checked_device(setting.device)
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    # of several processes each has its own GPU, and would make a context on the first by trying it
+    device = checked_device(setting.device) if processes == 1 else _own_device(setting.device)
     precision = setting.precision
     if precision not in PRECISIONS:
         known = did_you_mean(precision, PRECISIONS)
@@ -51,7 +53,7 @@ def accelerator(setting: Setting) -> Accelerator:
     mixed = "no" if precision == "fp32" else precision
     if mixed == "fp16" and device.type == "cpu":
         raise TrainError("fp16 needs a GPU; on a CPU use fp32 or bf16")
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if processes == 1:
         # one process may train under several settings, one after the other; accelerate keeps the
         # first one for ever unless it is told to forget
         AcceleratorState._reset_state()
@@ -61,6 +63,11 @@ def accelerator(setting: Setting) -> Accelerator:
     else:
         os.environ.pop("ACCELERATE_TORCH_DEVICE", None)
     return Accelerator(mixed_precision=mixed, cpu=device.type == "cpu")
+
+
+def _own_device(name: str | None) -> torch.device:
+    cpu = name == "cpu" or not torch.cuda.is_available()
+    return torch.device("cpu" if cpu else f"cuda:{os.environ['LOCAL_RANK']}")
 
 
 def checked_device(name: str | None) -> torch.device:
@@ -79,9 +86,29 @@ def checked_device(name: str | None) -> torch.device:
     return device
 
 
+def cores() -> int:
+    """Cores of the CPU that this process may use."""
+    # not on every system
+    known = getattr(os, "sched_getaffinity", None)
+    return len(known(0)) if known else os.cpu_count() or 1
+
+
+def check_count(device: torch.device, count: int) -> None:
+    """Raise TrainError where so many processes have no device of their own."""
+    if count == 1:
+        return
+    if ":" in str(device):
+        raise TrainError(f"--devices {count} takes the first ones; leave --device {device} out")
+    there = torch.cuda.device_count() if device.type == "cuda" else cores()
+    if count > there:
+        what = "GPUs" if device.type == "cuda" else "cores"
+        raise TrainError(f"devices <= {what} must hold, but got (devices={count}, {what}={there})")
+
+
 def out_of_memory(error: BaseException) -> bool:
     """Whether this is a want of memory, on a GPU or on the CPU."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
-    # torch's allocator on the CPU has no error of its own
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    # CUDA's own calls, Apple's devices and torch's allocator on the CPU have no error of their own
+    words = ("out of memory", "can't allocate memory")
+    return isinstance(error, RuntimeError) and any(word in str(error) for word in words)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import math
 import os
-from collections.abc import Iterator, Sequence
+import signal
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from multiprocessing import resource_tracker
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import torch
@@ -17,8 +23,12 @@ from archspec.train.images import ImageSet, Split
 from archspec.train.recipe import Crop
 
 Sides = tuple[int, int]
+#: an image to read: its place in the split, the epoch, and the number of its place in that epoch
+Key = tuple[int, int, int]
 #: of a GPU's free memory, what a whole set may take
 GPU_SHARE = 0.25
+#: processes that read for one Feed, at most
+MOST_WORKERS = 16
 
 
 def epoch_order(count: int, batch: int, repeats: int, seed: int, epoch: int) -> Tensor:
@@ -36,8 +46,11 @@ def epoch_order(count: int, batch: int, repeats: int, seed: int, epoch: int) -> 
 class Feed:
     """The batches of one split for one process of several.
 
-    crop: how workers cut images that do not lie on the device, and to which side; a batch of a
-    resident set has all pixels of its images.
+    crop: how workers cut images that are not in memory, to `side`; a batch of a resident set has
+    all pixels of its images. Workers start with the first batch that is read, serve one iteration
+    at a time, and end with the Feed.
+
+    cropped: whether workers take the random crop of crop.scale; padding is never theirs.
     """
 
     def __init__(
@@ -63,6 +76,10 @@ class Feed:
         self._reader = None
         if split.pixels is None:
             self._reader = _Reader(split, images.name, side, crop, test_crop, seed)
+        self.cropped = self._reader is not None and crop is not None and crop.scale is not None
+        self._epoch = 0
+        self._keys = _Keys()
+        self._loader: DataLoader[Any] | None = None
 
     def batches(self, order: Tensor, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Pixels uint8 (n, 3, H, W) and labels (n,) of this process's part of each batch.
@@ -71,64 +88,176 @@ class Feed:
         """
         own = order[start:, self.process :: self.processes]
         if self._reader is not None:
-            yield from self._read(own, start, order.shape[1])
+            keys = self._numbered(own, start, order.shape[1])
+            yield from self._loaded(keys, len(order))
             return
         assert self.pixels is not None
-        there = self.pixels.device
-        own = own.to(there)
-        for places in own:
-            pixels, labels = self.pixels[places], self.labels[places]
-            yield pixels.to(self.device, non_blocking=True), labels.to(self.device)
+        # all at once: each copy to a GPU waits for it
+        yield from self._picked(own.to(self.pixels.device))
 
     def whole(self, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """All images once, in order, this process's part of each batch; the last may be short."""
-        places = torch.arange(self.split.count)
+        whole = torch.split(torch.arange(self.split.count), batch)
+        parts = [part[self.process :: self.processes] for part in whole]
+        parts = [part for part in parts if len(part)]
         if self._reader is not None:
-            parts = [part[self.process :: self.processes] for part in torch.split(places, batch)]
-            yield from self._loaded([part.tolist() for part in parts if len(part)])
+            keys = ([(place, 0, 0) for place in part.tolist()] for part in parts)
+            yield from self._loaded(keys, len(parts))
             return
-        assert self.pixels is not None
-        for part in torch.split(places, batch):
-            own = part[self.process :: self.processes].to(self.pixels.device)
-            if len(own):
-                yield self.pixels[own].to(self.device), self.labels[own].to(self.device)
+        yield from self._picked(parts)
 
-    def _read(self, own: Tensor, start: int, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def epoch(self, epoch: int) -> None:
+        """Name the epoch that is read next, for the draws of the crops."""
+        self._epoch = epoch
+
+    def close(self) -> None:
+        """End the workers; what is read after it starts others."""
+        self._loader = None
+
+    def _picked(self, rows: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        assert self.pixels is not None
+        if self.pixels.device.type == self.device.type:
+            for places in rows:
+                there = places.to(self.pixels.device)
+                yield self.pixels[there], self.labels[there]
+            return
+        pinned = self.device.type == "cuda"
+        for pixels, labels in picked_ahead((self.pixels, self.labels), rows, pinned):
+            yield (
+                pixels.to(self.device, non_blocking=pinned),
+                labels.to(self.device, non_blocking=pinned),
+            )
+
+    def _numbered(self, own: Tensor, start: int, batch: int) -> Iterator[list[Key]]:
         # the number of its place in the epoch, all processes together, gives each image its own
         # draw: those that are repeated lie side by side, in the batches of several processes
-        columns = torch.arange(self.process, batch, self.processes)
-        numbers = (start + torch.arange(len(own)))[:, None] * batch + columns
-        keyed = [
-            list(zip(row.tolist(), number.tolist(), strict=True))
-            for row, number in zip(own, numbers, strict=True)
-        ]
-        yield from self._loaded(keyed)
+        epoch = self._epoch
+        for step, row in enumerate(own.tolist(), start):
+            first = step * batch + self.process
+            yield [
+                (place, epoch, first + column * self.processes) for column, place in enumerate(row)
+            ]
 
-    def _loaded(self, keys: Sequence[Sequence[Any]]) -> Iterator[tuple[Tensor, Tensor]]:
+    def _loaded(
+        self, keys: Iterable[Sequence[Key]], batches: int
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         assert self._reader is not None
-        workers = min(16, max(1, (os.cpu_count() or 1) // self.processes))
-        loader: DataLoader[Any] = DataLoader(
-            self._reader,
-            batch_sampler=keys,  # type: ignore[arg-type]
-            num_workers=workers,
-            pin_memory=self.device.type == "cuda",
-            multiprocessing_context="spawn",
-        )
+        starts = self._loader is None
+        if self._loader is None:
+            self._loader = DataLoader(
+                self._reader,
+                batch_sampler=self._keys,  # type: ignore[arg-type]
+                num_workers=max(1, min(MOST_WORKERS, _cores() // self.processes, batches)),
+                pin_memory=self.device.type == "cuda",
+                multiprocessing_context="spawn",
+                persistent_workers=True,
+                worker_init_fn=_ignore_interrupts,
+            )
+            _READING.add(self)
+        self._keys.batches = keys
         try:
-            for pixels, labels in loader:
+            with _interrupts_held() if starts else nullcontext():
+                loaded = iter(self._loader)
+            for pixels, labels in loaded:
                 yield (
                     pixels.to(self.device, non_blocking=True),
                     labels.to(self.device, non_blocking=True),
                 )
+                if self._keys.batches is not keys:
+                    raise RuntimeError("a Feed's workers serve one iteration at a time")
         except DataError as error:
             # a worker's error comes with its traceback, whose last line says what is wrong
             last = str(error).strip().splitlines()[-1]
             raise DataError(last.removeprefix(f"{DataError.__module__}.DataError: ")) from None
+        except RuntimeError:
+            # a worker that was killed is not replaced: whoever tries again gets new ones
+            self.close()
+            raise
 
-    def epoch(self, epoch: int) -> None:
-        """Name the epoch that is read next, for the draws of the crops."""
-        if self._reader is not None:
-            self._reader.epoch = epoch
+
+#: Feeds that have workers
+_READING: WeakSet[Feed] = WeakSet()
+
+
+# registered after torch's and multiprocessing's own, so that it runs before them: workers are asked
+# to end while they can still be spoken to, not killed
+@atexit.register
+def _close_all() -> None:
+    for feed in list(_READING):
+        feed.close()
+
+
+class _Keys:
+    """A batch sampler whose batches are set before each iteration, since workers outlive one."""
+
+    def __init__(self) -> None:
+        self.batches: Iterable[Sequence[Key]] = ()
+
+    def __iter__(self) -> Iterator[Sequence[Key]]:
+        return iter(self.batches)
+
+
+def _cores() -> int:
+    """Processor cores that this process may use, which can be fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Processes that start in here are deaf to Ctrl-C from their first moment.
+
+    A terminal sends it to them too, but it is for their parent to end them, once its step is done.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    # it starts with the first process, and lets signals through again when it has
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _ignore_interrupts(worker: int) -> None:
+    # for systems on which signals cannot be held back
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def picked_ahead(
+    tensors: Sequence[Tensor], rows: Iterable[Tensor], pinned: bool
+) -> Iterator[tuple[Tensor, ...]]:
+    """The rows (n,) of tensors in memory, picked by a thread one batch ahead.
+
+    For a set too large to lie on the GPU: while that works at a batch, the next is gathered, and
+    from pinned memory it is copied without waiting. Torch uses a pinned piece of memory again only
+    after the copies out of it are done.
+    """
+
+    def begin(places: Tensor) -> list[Future[Tensor]]:
+        # rooms are made here: a thread would make them by the first GPU, and outside of
+        # inference mode, where it may not write into those made inside
+        with torch.inference_mode(False):
+            rooms = [
+                torch.empty((len(places), *one.shape[1:]), dtype=one.dtype, pin_memory=pinned)
+                for one in tensors
+            ]
+        return [
+            thread.submit(torch.index_select, one, 0, places, out=room)
+            for one, room in zip(tensors, rooms, strict=True)
+        ]
+
+    with ThreadPoolExecutor(1) as thread:
+        waiting: list[Future[Tensor]] = []
+        for places in rows:
+            picked, waiting = waiting, begin(places)
+            if picked:
+                yield tuple(one.result() for one in picked)
+        if waiting:
+            yield tuple(one.result() for one in waiting)
 
 
 def _fits(pixels: Tensor, device: torch.device) -> bool:
@@ -151,16 +280,16 @@ class _Reader(Dataset[Any]):
         seed: int,
     ) -> None:
         self.split, self.data, self.side = split, data, side
-        self.crop, self.test_crop, self.seed, self.epoch = crop, test_crop, seed, 0
+        self.crop, self.test_crop, self.seed = crop, test_crop, seed
 
     def __len__(self) -> int:
         return self.split.count
 
-    def __getitem__(self, key: int | tuple[int, int]) -> tuple[Tensor, int]:
-        place, number = key if isinstance(key, tuple) else (key, 0)
+    def __getitem__(self, key: Key) -> tuple[Tensor, int]:
+        place, epoch, number = key
         image = self.split.image(place, self.data)
         if self.crop is not None and self.crop.scale is not None:
-            draw = np.random.default_rng((self.seed, self.epoch, number))
+            draw = np.random.default_rng((self.seed, epoch, number))
             box = drawn_box(self.crop, image.size[1], image.size[0], draw)
         else:
             box = centre_box(image.size[1], image.size[0], self.side, self.test_crop or 1.0)

@@ -13,7 +13,7 @@ RUN/report.html         the page
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -24,6 +24,7 @@ from archspec.errors import RunError
 from archspec.runs import make_folder, read_record, versions_of, write_whole, written
 from archspec.spec import NetworkSpec, read_spec
 from archspec.train.recipe import Recipe, read_recipe
+from archspec.train.results import Result
 
 RECORD = "train.json"
 CHECKPOINT = "checkpoint.pt"
@@ -37,7 +38,8 @@ class Asked:
 
     images: to train on; subset, test_subset: of a split that are drawn, null is all. params: with
     the spec's own head; params_trained: with one for the data's classes; flops: multiply-adds with
-    the latter. keep_weights: whether best, last and averaged ones are left.
+    the latter. device, precision: those that were found, not `auto`. fingerprint: of the images.
+    keep_weights: whether best, last and averaged ones are left.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
@@ -68,6 +70,7 @@ class Asked:
     holdout: float | None = None
     weights: str | None = None
     keep_weights: bool = True
+    fingerprint: str = ""
     versions: dict[str, str] = field(default_factory=lambda: versions_of(WATCHED))
     created: str = ""
 
@@ -121,9 +124,24 @@ class TrainingFolder:
         except FileNotFoundError:
             return None
         except ValueError:
-            raise RunError(f"{self.path / 'result.json'} is damaged; remove it to go on") from None
+            held = {}
+        whole = {"reason"} if held.get("state") == "failed" else {*Result._fields, "reason"}
+        if not held.keys() >= whole:
+            raise RunError(f"{self.path / 'result.json'} is damaged; remove it to go on")
         return held
 
     def finish(self, result: dict[str, Any]) -> None:
         """Write what the training came to; nothing of it is left to do."""
-        write_whole(self.path / "result.json", json.dumps(result, indent=1))
+        with written(self.path):
+            write_whole(self.path / "result.json", json.dumps(result, indent=1))
+
+    def go_on_with(
+        self, device: str | None, devices: int, micro_batch: int | None
+    ) -> TrainingFolder:
+        """The same training on other devices from here on, which is recorded."""
+        free = {"device": device, "devices": devices, "micro_batch": micro_batch}
+        asked = replace(self.asked, **free)  # type: ignore[arg-type]
+        if asked != self.asked:
+            with written(self.path):
+                write_whole(self.path / RECORD, json.dumps(asdict(asked), indent=1))
+        return TrainingFolder(self.path, asked)

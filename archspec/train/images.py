@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from torch import Tensor
 from archspec.errors import DataError
 from archspec.train.sources import (
     DIGITS,
+    HUB,
     decoded,
     encoded_images,
     has_labels,
@@ -30,6 +33,8 @@ Numbers = NDArray[np.int64]
 RESIDENT = 4 << 30
 #: of a set that has no test split, this share is held out for it
 HELD_OUT = 0.1
+#: every so many-th image that is in memory goes into a fingerprint: milliseconds for CIFAR-10
+SAMPLED = 97
 #: mean and deviation of ImageNet's channels, which published weights expect
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -104,6 +109,22 @@ class ImageSet:
         """Images to test on."""
         return self.test.count
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that tell changed data, whatever the set is called and wherever.
+
+        Of the classes, the labels of both splits in their order and, where they are in memory, the
+        pixels of every 97th image; so an image among the others may change unseen, and a decoder
+        that rounds otherwise is taken for a change.
+        """
+        found = hashlib.sha256(repr(self.classes).encode())
+        for split in (self.train, self.test):
+            found.update(f"{split.count} {split.side}".encode())
+            found.update(np.ascontiguousarray(split.labels, "<i8").tobytes())
+            if split.pixels is not None:
+                found.update(split.pixels[::SAMPLED].contiguous().numpy().tobytes())
+        return found.hexdigest()[:16]
+
 
 def open_images(
     data: str,
@@ -121,7 +142,7 @@ def open_images(
     images, of each class alike.
     Raises DataError where the data cannot be read, or holds too little.
     """
-    held = _opened(data)
+    held = _opened(data, _stamp(data))
     train, test, notes = held.train, held.test, list(held.notes)
     if holdout is not None:
         if not 0 < holdout < 1:
@@ -148,8 +169,9 @@ def _some(split: Split, count: int, seed: int, classes: int, data: str) -> Split
 
 
 @lru_cache(maxsize=2)
-def _opened(data: str) -> ImageSet:
-    """A set as it is stored; kept, since a study or search opens one many times."""
+def _opened(data: str, stamp: str) -> ImageSet:
+    """A set as it is stored; kept, since a study or search opens one many times, until `stamp`
+    says that it is another."""
     if data == DIGITS:
         return _digits()
     splits = open_splits(data)
@@ -176,6 +198,28 @@ def _opened(data: str) -> ImageSet:
     mean, std = _channels(train, data)
     name = Path(data).name if Path(data).exists() else data
     return ImageSet(name, names, train, test, True, mean, std, notes)
+
+
+def _stamp(data: str) -> str:
+    """Changes with the place and the files of a set: their names, sizes and times.
+
+    The newest time alone would miss a file that is taken away, or moved over another.
+    """
+    if data == DIGITS or data.startswith(HUB):
+        return ""
+    path = Path(data).resolve()
+    found = hashlib.sha256(os.fsencode(path))
+    alone: list[tuple[str, list[str], list[str]]] = [(str(path.parent), [], [path.name])]
+    for folder, below, names in os.walk(path) if path.is_dir() else alone:
+        below.sort()
+        for name in sorted(names):
+            file = os.path.join(folder, name)
+            try:
+                told = os.stat(file)
+            except OSError:  # a link to nowhere; what reads the set says so
+                continue
+            found.update(os.fsencode(f"{file}/{told.st_size}/{told.st_mtime_ns}\n"))
+    return found.hexdigest()
 
 
 def _digits() -> ImageSet:

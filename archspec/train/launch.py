@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
+from contextlib import suppress
 from pathlib import Path
 
-import torch
-
-from archspec.errors import TrainError
-from archspec.train.devices import checked_device
+from archspec.errors import ArchspecError, TrainError
+from archspec.train.devices import check_count, checked_device, cores
 from archspec.train.folder import TrainingFolder
+
+#: where a process leaves the line that tells why it could not go on
+PROBLEM = ".problem"
+#: exit code of a process that was stopped by Ctrl-C
+STOPPED = 130
 
 
 def launch(path: Path, quiet: bool) -> None:
@@ -17,22 +23,16 @@ def launch(path: Path, quiet: bool) -> None:
 
     On GPUs one process a GPU, talking by NCCL; on a CPU so many processes, by Gloo.
     """
+    from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     asked = TrainingFolder.open(path).asked
     device = checked_device(asked.device)
-    if device.type == "cuda" and torch.cuda.device_count() < asked.devices:
-        raise TrainError(
-            f"{asked.devices} devices were asked for, but there are {torch.cuda.device_count()} "
-            "GPUs"
-        )
-    if ":" in str(device):
-        raise TrainError(f"--devices {asked.devices} takes the first ones; not --device {device}")
+    check_count(device, asked.devices)
     os.environ["ACCELERATE_USE_CPU"] = "true" if device.type == "cpu" else "false"
     # processes on one CPU share its cores
-    cores = str(max(1, (os.cpu_count() or 1) // asked.devices))
-    os.environ.setdefault("OMP_NUM_THREADS", cores)
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // asked.devices)))
     config = LaunchConfig(
         min_nodes=1,
         max_nodes=1,
@@ -43,16 +43,37 @@ def launch(path: Path, quiet: bool) -> None:
         max_restarts=0,
         start_method="spawn",
     )
+    # it tells of a failure in thirty lines; ours is one
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL + 1)
+    problem = path / PROBLEM
+    problem.unlink(missing_ok=True)
     try:
         elastic_launch(config, _process)(str(path), quiet)
+    except SignalException:
+        raise KeyboardInterrupt from None
     except ChildFailedError as error:
-        result = TrainingFolder.open(path).result or {}
-        reason = result.get("reason") or f"a process ended early ({str(error).split()[0]})"
-        raise TrainError(reason) from None
+        code = next(iter(error.failures.values())).exitcode
+        if code == STOPPED:
+            raise KeyboardInterrupt from None
+        try:
+            raise TrainError(problem.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise TrainError(f"a process ended early, with exit code {code}") from None
+    finally:
+        problem.unlink(missing_ok=True)
 
 
 def _process(path: str, quiet: bool) -> None:
     """One of the processes; only the first shows anything."""
     from archspec.train.progress import watched
 
-    watched(TrainingFolder.open(Path(path)), quiet or os.environ.get("RANK") != "0")
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL + 1)
+    first = os.environ.get("RANK") == "0"
+    try:
+        watched(TrainingFolder.open(Path(path)), quiet or not first)
+    except KeyboardInterrupt:
+        sys.exit(STOPPED)
+    except ArchspecError as error:
+        with suppress(OSError):
+            (Path(path) / PROBLEM).write_text(str(error), encoding="utf-8")
+        sys.exit(2)

@@ -65,6 +65,10 @@ class Optimizer(Strict):
             if getattr(self, knob) is not None:
                 legal = "momentum, nesterov" if self.name == "sgd" else "betas, eps"
                 raise LawError(f"{self.name} has no {knob}; it has {legal}", (knob,), True)
+        if self.nesterov and not self.momentum:
+            got = "none" if self.momentum is None else shown(self.momentum)
+            law = f"nesterov needs momentum above 0, such as 0.9, but got {got}"
+            raise LawError(law, ("nesterov",), True)
         if len(set(self.spare)) < len(self.spare):
             raise LawError(f"a kind is spared twice, {shown(self.spare)}", ("spare",))
         return self
@@ -260,6 +264,15 @@ def check_recipe(source: str | Path) -> Recipe:
     return recipe
 
 
+def at_own_resolution(recipe: Recipe) -> Recipe:
+    """The recipe for networks that are trained and tested at their own resolution.
+
+    Small networks are: the resolutions of a recipe are those of large images.
+    """
+    plain = recipe.resolution.model_copy(update={"train": None, "test": None})
+    return recipe.model_copy(update={"resolution": plain})
+
+
 def network_patterns(source: str | Path) -> tuple[str, ...]:
     """The patterns of a recipe's `networks`, such as `convnext_tiny*`, in order."""
     return tuple(_read(source)[1])
@@ -307,6 +320,7 @@ def parse_recipe(text: str, name: str = "recipe") -> Recipe:
 __all__ = [
     "RECIPE",
     "Recipe",
+    "at_own_resolution",
     "check_recipe",
     "make_recipe",
     "network_patterns",

@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -17,10 +17,10 @@ import torch
 from torch import nn
 
 from archspec.build import Network
-from archspec.errors import RunError, TrainError, WeightsError
-from archspec.runs import locked, write_whole
+from archspec.errors import Diverged, OutOfMemory, RunError, TrainError, WeightsError
+from archspec.runs import locked, write_whole, written
 from archspec.spec import NetworkSpec
-from archspec.train.attempts import in_memory
+from archspec.train.attempts import in_memory, told
 from archspec.train.devices import Setting
 from archspec.train.folder import CHECKPOINT, TrainingFolder
 from archspec.train.head import for_classes
@@ -33,6 +33,10 @@ from archspec.weights.matching import OWN
 
 #: within a long epoch a checkpoint is written every so many seconds
 SAVE_EVERY = 300.0
+#: several processes ask each other every so many steps whether to save or to stop
+AGREE_EVERY = 20
+#: what a process wishes for that was told to stop; 1 is to save, 0 nothing
+STOP = 2
 
 Noted = Callable[[Epoch], None]
 
@@ -44,20 +48,19 @@ def run_training(
 ) -> Result | None:
     """Train, or go on with, what a folder asks for; None where it is finished already.
 
-    look: told of every step; noted: of every epoch. A training that cannot go on is recorded in
-    result.json with its reason, and raised as TrainError. Ctrl-C is kept until the step is done and
-    a checkpoint is written.
+    look: told of every step; noted: of every epoch. A training that diverges, or for which the
+    memory is too small, is recorded in result.json with its reason, and raised; what another
+    machine may mend is raised alone. Ctrl-C waits until the step is done and a checkpoint written.
     """
-    with locked(folder.path) if _is_main() else _unlocked():
+    with locked(folder.path) if _is_main() else nullcontext():
         if folder.result is not None:
             return None
         images = images_for(folder)
         try:
             result = _train(folder, images, look, noted)
-        except TrainError as error:
+        except (Diverged, OutOfMemory) as error:
             if _is_main():
-                told = {"state": "failed", "reason": f"{type(error).__name__}: {error}"}
-                folder.finish(told)
+                folder.finish({"state": "failed", "reason": f"{type(error).__name__}: {error}"})
             raise
         if _is_main():
             folder.finish({**result._asdict(), "state": "done", "reason": None})
@@ -74,10 +77,14 @@ def images_for(folder: TrainingFolder) -> ImageSet:
         test_images=asked.test_subset,
         holdout=asked.holdout,
     )
-    if images.train_count != asked.images or len(images.classes) != asked.classes:
+    counts = (images.train_count, images.test_count, len(images.classes))
+    if counts != (asked.images, asked.test_images, asked.classes) or (
+        asked.fingerprint and images.fingerprint != asked.fingerprint
+    ):
         raise RunError(
-            f"{asked.data} has changed: {asked.images} training images of {asked.classes} classes "
-            f"when {folder.path} was made, {images.train_count} of {len(images.classes)} now"
+            f"{asked.data} has changed since {folder.path} was made, which had {asked.images} "
+            f"training and {asked.test_images} test images of {asked.classes} classes; now "
+            f"{counts[0]}, {counts[1]} and {counts[2]}: train in another folder"
         )
     if asked.weights is not None:
         images = normalised(images, read_checkpoint(asked.weights).channels)
@@ -91,8 +98,6 @@ def normalised(images: ImageSet, channels: Channels | None) -> ImageSet:
 
 
 def _train(folder: TrainingFolder, images: ImageSet, look: Look, noted: Noted) -> Result:
-    from torch.utils.tensorboard import SummaryWriter
-
     asked, recipe = folder.asked, folder.recipe
     spec, plan = for_classes(folder.spec, images)
 
@@ -102,45 +107,20 @@ def _train(folder: TrainingFolder, images: ImageSet, look: Look, noted: Noted) -
 
     def attempt(setting: Setting) -> Result:
         trainer = Trainer(spec, plan, recipe, images, asked.seed, setting, prepare)
-        main = trainer.handle.is_main_process
         checkpoint = folder.path / CHECKPOINT
         if checkpoint.exists():
             trainer.restore(_read_state(checkpoint))
-        channels = Channels(images.mean, images.std)
-        best = max((epoch.chosen for epoch in trainer.history), default=-1.0)
-        writer = (
-            SummaryWriter(folder.path / "tensorboard", purge_step=trainer.epoch + 1)
-            if main
-            else None
-        )
-        saved = time.monotonic()
+        keeper = _Keeper(folder, trainer, spec, Channels(images.mean, images.std))
         with _patient(trainer.handle.num_processes == 1) as stopped:
             while not trainer.done:
                 for _ in trainer.run_epoch(look):
-                    late = time.monotonic() - saved > SAVE_EVERY
-                    if main and (stopped() or late):
-                        _save(trainer, checkpoint)
-                        saved = time.monotonic()
-                    if stopped():
+                    wish = keeper.wish(stopped())
+                    if wish:
+                        keeper.save()
+                    if wish == STOP:
                         raise KeyboardInterrupt
-                epoch = trainer.close_epoch()
-                if main:
-                    lines = [json.dumps(one._asdict()) for one in trainer.history]
-                    write_whole(folder.path / "history.jsonl", "\n".join(lines) + "\n")
-                    _log(writer, epoch)
-                    if epoch.chosen > best and asked.keep_weights:
-                        best = epoch.chosen
-                        _write(trainer.chosen, folder.path / "best.safetensors", spec, channels)
-                    _save(trainer, checkpoint)
-                    saved = time.monotonic()
-                    noted(epoch)
-        if main:
-            assert writer is not None
-            writer.close()
-            if asked.keep_weights:
-                _write(trainer.raw, folder.path / "last.safetensors", spec, channels)
-            if trainer.averaged is not None and asked.keep_weights:
-                _write(trainer.averaged.module, folder.path / "ema.safetensors", spec, channels)
+                keeper.note(trainer.close_epoch(), noted)
+        keeper.close()
         return trainer.result()
 
     setting = Setting(
@@ -150,14 +130,112 @@ def _train(folder: TrainingFolder, images: ImageSet, look: Look, noted: Noted) -
         asked.compile,
         asked.micro_batch,
     )
-    if asked.devices > 1:
-        # one process alone cannot try again: the others wait for it
+    if asked.devices == 1:
+        return in_memory(attempt, setting, recipe)
+    try:
         return attempt(setting)
-    return in_memory(attempt, setting, recipe)
+    except (RuntimeError, MemoryError) as error:
+        problem = told(error)
+        if isinstance(problem, OutOfMemory):
+            # one process alone cannot try again: the others wait for it
+            raise TrainError(f"{problem}; give a smaller --micro-batch with --resume") from error
+        raise problem from error
 
 
-def load_start(model: Network, spec: NetworkSpec, source: str) -> None:
-    """Start from the weights of a file; a head of other classes starts anew.
+class _Keeper:
+    """What a training leaves while it goes on; the first process writes, all take part."""
+
+    def __init__(
+        self, folder: TrainingFolder, trainer: Trainer, spec: NetworkSpec, channels: Channels
+    ) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.folder, self.path, self.trainer = folder, folder.path, trainer
+        self.spec, self.channels = spec, channels
+        self.main, self.alone = trainer.handle.is_main_process, trainer.handle.num_processes == 1
+        self.best = max((epoch.chosen for epoch in trainer.history), default=-1.0)
+        self.saved = time.monotonic()
+        self.log: SummaryWriter | None = None
+        if self.main:
+            with written(self.path):
+                place = self.path / "tensorboard"
+                self.log = SummaryWriter(place, purge_step=trainer.epoch + 1)
+
+    def wish(self, stopped: bool) -> int:
+        """Whether to save here, or to save and STOP: what one process wants, all do."""
+        late = self.main and time.monotonic() - self.saved > SAVE_EVERY
+        own = STOP if stopped else int(late)
+        if self.alone:
+            return own
+        if self.trainer.step % AGREE_EVERY:
+            return 0
+        wishes = torch.tensor(own, device=self.trainer.device)
+        torch.distributed.all_reduce(wishes, torch.distributed.ReduceOp.MAX)
+        return int(wishes)
+
+    def save(self) -> None:
+        """Write the checkpoint, whole or not at all."""
+        state = self.trainer.state()
+        self.saved = time.monotonic()
+        if not self.main:
+            return
+        path = self.path / CHECKPOINT
+        half = path.with_name(f".{path.name}.part")
+        try:
+            torch.save(state, half)
+            half.replace(path)
+        except (OSError, RuntimeError) as error:
+            half.unlink(missing_ok=True)
+            raise RunError(f"{path} cannot be written: {str(error).splitlines()[0]}") from None
+
+    def note(self, epoch: Epoch, noted: Noted) -> None:
+        """Write what an epoch came to: curves, the best weights, the checkpoint."""
+        if self.main:
+            lines = [json.dumps(one._asdict()) for one in self.trainer.history]
+            with written(self.path):
+                write_whole(self.path / "history.jsonl", "\n".join(lines) + "\n")
+                self._log(epoch)
+            if epoch.chosen > self.best:
+                self.best = epoch.chosen
+                self._write(self.trainer.chosen, "best")
+        self.save()
+        if self.main:
+            noted(epoch)
+
+    def close(self) -> None:
+        """Write the last weights."""
+        if self.log is None:
+            return
+        with written(self.path):
+            self.log.close()
+        self._write(self.trainer.raw, "last")
+        if self.trainer.averaged is not None:
+            self._write(self.trainer.averaged.module, "ema")
+
+    def _write(self, model: nn.Module, name: str) -> None:
+        if self.folder.asked.keep_weights:
+            told_of_it = told_of(self.spec, OWN, self.channels)
+            write_checkpoint(self.path / f"{name}.safetensors", model.state_dict(), told_of_it)
+
+    def _log(self, epoch: Epoch) -> None:
+        assert self.log is not None
+        values = {
+            "loss/training": epoch.loss,
+            "loss/test": epoch.test_loss,
+            "loss/test_averaged": epoch.ema_test_loss,
+            "top1/test": epoch.top1,
+            "top1/test_averaged": epoch.ema_top1,
+            "lr": epoch.lr,
+            "images_per_second": epoch.images_per_second,
+        }
+        for name, value in values.items():
+            if value is not None:
+                self.log.add_scalar(name, value, epoch.epoch)
+        self.log.flush()
+
+
+def load_start(model: Network, spec: NetworkSpec, source: str) -> str:
+    """Start from the weights of a file; a head of other classes starts anew. Says what was loaded.
 
     Raises WeightsError where anything else does not fit.
     """
@@ -172,23 +250,12 @@ def load_start(model: Network, spec: NetworkSpec, source: str) -> None:
     ]
     if wrong or not report.loaded:
         raise WeightsError(
-            f"{source} does not fit {spec.name}: {len(wrong)} tensors, such as "
-            f"{wrong[0] if wrong else 'all'}; `archspec weights show` lists all"
+            f"{source} does not fit {spec.name}: {len(wrong)} tensors are missing or of another "
+            f"shape, such as {wrong[0] if wrong else 'all'}; `archspec weights show` lists all"
         )
-
-
-def _write(model: nn.Module, path: Path, spec: NetworkSpec, channels: Channels) -> None:
-    write_checkpoint(path, model.state_dict(), told_of(spec, OWN, channels))
-
-
-def _save(trainer: Trainer, path: Path) -> None:
-    half = path.with_name(f".{path.name}.part")
-    try:
-        torch.save(trainer.state(), half)
-        half.replace(path)
-    except (OSError, RuntimeError) as error:
-        half.unlink(missing_ok=True)
-        raise RunError(f"{path} cannot be written: {str(error).splitlines()[0]}") from None
+    anew = len(report.missing) + len(report.misfits)
+    told = f"{report.loaded} tensors of {source}, layout {report.layout}"
+    return told + (f"; {anew} of the head start anew, for other classes" if anew else "")
 
 
 def _read_state(path: Path) -> dict[str, object]:
@@ -197,49 +264,37 @@ def _read_state(path: Path) -> dict[str, object]:
     except Exception as error:  # a damaged file may fail anywhere in its reader
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise RunError(f"{path} is damaged ({reason[:100]}); remove it to start anew") from None
+    if not isinstance(held, dict) or not held.keys() >= Trainer.STATE:
+        raise RunError(f"{path} is of another version; remove it to start anew")
     return held
-
-
-def _log(writer: object, epoch: Epoch) -> None:
-    values = {
-        "loss/training": epoch.loss,
-        "loss/test": epoch.test_loss,
-        "loss/test_averaged": epoch.ema_test_loss,
-        "top1/test": epoch.top1,
-        "top1/test_averaged": epoch.ema_top1,
-        "lr": epoch.lr,
-        "images_per_second": epoch.images_per_second,
-    }
-    for name, value in values.items():
-        if value is not None:
-            writer.add_scalar(name, value, epoch.epoch)  # type: ignore[attr-defined]
-    writer.flush()  # type: ignore[attr-defined]
 
 
 @contextmanager
 def _patient(alone: bool) -> Iterator[Callable[[], bool]]:
-    """While open, Ctrl-C is only noted, so that no step is torn; a second one is obeyed at once."""
-    noted = False
+    """While open, Ctrl-C, SIGTERM and SIGHUP are only noted, so that no step is torn.
+
+    alone: a second Ctrl-C is obeyed at once; of several processes each hears of the first twice,
+    from the terminal and from what started them.
+    """
+    heard: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
-        nonlocal noted
-        if noted:
+        if alone and number == signal.SIGINT and number in heard:
             raise KeyboardInterrupt
-        noted = True
+        heard.append(number)
 
-    if not alone or threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread():
         yield lambda: False
         return
-    before = signal.signal(signal.SIGINT, note)
+    before = {
+        number: signal.signal(number, note)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
     try:
-        yield lambda: noted
+        yield lambda: bool(heard)
     finally:
-        signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
-def _unlocked() -> Iterator[None]:
-    yield
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _is_main() -> bool:

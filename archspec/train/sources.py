@@ -149,7 +149,10 @@ def labels_of(table: Any, data: str, known: tuple[str, ...] | None = None) -> La
     column = _label_column(table)
     if column is None:
         told = ", ".join(table.column_names)
-        raise DataError(f"{data} has no column of classes such as label; it has {told}")
+        raise DataError(
+            f"{data} has no classes: a table needs a column such as label, images a folder for "
+            f"each class; it has {told}"
+        )
     values = _values(table, column)
     if any(map(_missing, values)):
         raise DataError(f"{data}: some images have no class in column {column}")

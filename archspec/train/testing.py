@@ -13,6 +13,7 @@ from archspec.build import Network, build
 from archspec.errors import TrainError
 from archspec.spec import NetworkSpec
 from archspec.train.augment import test_view
+from archspec.train.devices import out_of_memory
 from archspec.train.feed import Feed, Sides
 from archspec.train.images import ImageSet
 from archspec.weights.loading import load_state
@@ -29,16 +30,6 @@ class Tested(NamedTuple):
     top5: float | None
     loss: float
     images: int
-
-
-def at_side(spec: NetworkSpec, side: Sides) -> NetworkSpec:
-    """The spec at another resolution, [height, width] in pixels."""
-    shape = spec.input.shape
-    if (shape.height, shape.width) == side:
-        return spec
-    resolution = side[0] if side[0] == side[1] else side
-    given = spec.input.model_copy(update={"resolution": resolution})
-    return spec.model_copy(update={"input": given})
 
 
 class Tester:
@@ -79,10 +70,21 @@ class Tester:
         )
         self.other: Network | None = None
         if self.side != self.aspect:
-            self.other = build(at_side(spec, self.side)).to(handle.device)
+            self.other = build(spec.at(self.side)).to(handle.device)
 
     def __call__(self, model: nn.Module) -> Tested:
-        """Test a network; it is left in the mode that it was in."""
+        """Test a network, in smaller batches where memory runs out; its mode is left as it was."""
+        while True:
+            try:
+                return self._tested(model)
+            except (RuntimeError, MemoryError) as error:
+                alone = self.handle.num_processes == 1
+                if not (alone and out_of_memory(error) and self.batch > 1):
+                    raise
+            self.batch //= 2
+            torch.cuda.empty_cache()  # does nothing where there is no GPU
+
+    def _tested(self, model: nn.Module) -> Tested:
         network = self._resized(model)
         training = network.training
         network.eval()
@@ -110,7 +112,7 @@ class Tester:
         with torch.no_grad():
             load_state(
                 self.other,
-                at_side(self.spec, self.side),
+                self.spec.at(self.side),
                 model.state_dict(),
                 OWN,
                 aspect=self.aspect,

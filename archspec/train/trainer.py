@@ -65,6 +65,12 @@ class Pacing:
 class Trainer:
     """One training going on: everything that moves, and the step that moves it."""
 
+    #: keys of its state
+    STATE = frozenset(
+        {"model", "averaged", "optimizer", "schedule", "scaler", "step", "lr", "micro", "seconds"}
+        | {"epoch_loss", "epoch_seconds", "history"}
+    )
+
     def __init__(
         self,
         spec: NetworkSpec,
@@ -95,23 +101,13 @@ class Trainer:
         self.raw.to(self.device).to(memory_format=self.layout)  # type: ignore[call-overload]
         self.averaged: AveragedModel | None = None
         if recipe.ema is not None:
-            average = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
+            average = averaging(recipe.ema)
             self.averaged = AveragedModel(self.raw, multi_avg_fn=average, use_buffers=True)
         optimizer = make_optimizer(self.raw, recipe.optimizer)
         self.schedule = make_schedule(optimizer, recipe, self.steps_an_epoch)
         self.model, self.optimizer = self.handle.prepare(self.raw, optimizer)
         if setting.compile:
             self.model = torch.compile(self.model)
-        self.augment = Augmentation(
-            recipe.augment,
-            self.side,
-            images.mirrored,
-            images.mean,
-            images.std,
-            cropped=images.train.pixels is None,
-        ).to(self.device)
-        self.mix = Mixing(recipe.augment, len(images.classes), recipe.label_smoothing)
-        self.loss = make_loss(recipe)
         self.feed = Feed(
             images,
             images.train,
@@ -122,6 +118,16 @@ class Trainer:
             processes=self.handle.num_processes,
             seed=seed,
         )
+        self.augment = Augmentation(
+            recipe.augment,
+            self.side,
+            images.mirrored,
+            images.mean,
+            images.std,
+            cropped=self.feed.cropped,
+        ).to(self.device)
+        self.mix = Mixing(recipe.augment, len(images.classes), recipe.label_smoothing)
+        self.loss = make_loss(recipe)
         wanted = recipe.resolution.test
         test_side = (wanted, wanted) if wanted is not None else None
         self.test = Tester(
@@ -130,7 +136,7 @@ class Trainer:
         )  # fmt: skip
         part = math.ceil(recipe.batch / self.handle.num_processes)
         self.micro = min(setting.micro_batch or part, part)
-        self.step, self.seconds = 0, 0.0
+        self.step, self.seconds, self.lr = 0, 0.0, recipe.optimizer.lr
         self.history: list[Epoch] = []
         self.epoch_loss = torch.zeros((), device=self.device)
         self.epoch_seconds = 0.0
@@ -157,6 +163,8 @@ class Trainer:
     def learn(self, images: Tensor, targets: Tensor) -> Tensor:
         """Pass forward and back in micro-batches, and step; returns the loss, on the device."""
         total = torch.zeros((), device=self.device)
+        # processes' gradients are averaged: each image counts alike, whoever has one more
+        share = self.handle.num_processes / self.recipe.batch
         parts = list(
             zip(torch.split(images, self.micro), torch.split(targets, self.micro), strict=True)
         )
@@ -164,16 +172,19 @@ class Trainer:
             last = number == len(parts) - 1
             with nullcontext() if last else self.handle.no_sync(self.model):
                 with self.handle.autocast():
-                    loss = self.loss(self.model(some), wanted) * (len(some) / len(images))
+                    loss = self.loss(self.model(some), wanted) * (len(some) * share)
                 self.handle.backward(loss)
             total += loss.detach()
         if self.recipe.optimizer.clip is not None:
             self.handle.clip_grad_norm_(self.model.parameters(), self.recipe.optimizer.clip)
+        self.lr = self.optimizer.param_groups[-1]["lr"]
         self.optimizer.step()
-        self.schedule.step()
+        # in fp16 a step whose gradients overflow is left out, and its scale is lowered
+        if not self.optimizer.step_was_skipped:
+            self.schedule.step()
+            if self.averaged is not None:
+                self.averaged.update_parameters(self.raw)
         self.optimizer.zero_grad()
-        if self.averaged is not None:
-            self.averaged.update_parameters(self.raw)
         self.step += 1
         return total
 
@@ -230,6 +241,7 @@ class Trainer:
         """Test the weights after an epoch, and note it."""
         recipe = self.recipe
         mean = self.handle.reduce(self.epoch_loss / self.steps_an_epoch, "mean")
+        self._agree()
         tested = self.test(self.raw)
         averaged: Tested | None = None
         if self.averaged is not None:
@@ -240,7 +252,7 @@ class Trainer:
             epoch=self.epoch + 1,
             step=self.step,
             loss=float(mean),
-            lr=self.optimizer.param_groups[-1]["lr"],
+            lr=self.lr,
             top1=tested.top1,
             test_loss=tested.loss,
             ema_top1=averaged.top1 if averaged else None,
@@ -277,8 +289,12 @@ class Trainer:
     # States ----------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """Everything that another Trainer of the same kind needs to go on as this one would."""
+        """Everything that another Trainer of the same kind needs to go on as this one would.
+
+        All processes ask for it together.
+        """
         scaler = self.handle.scaler
+        self._agree()
         return {
             "model": self.raw.state_dict(),
             "averaged": None if self.averaged is None else self.averaged.state_dict(),
@@ -286,8 +302,10 @@ class Trainer:
             "schedule": self.schedule.state_dict(),
             "scaler": None if scaler is None else scaler.state_dict(),
             "step": self.step,
+            "lr": self.lr,
+            "micro": self.micro,
             "seconds": self.seconds,
-            "epoch_loss": self.epoch_loss,
+            "epoch_loss": self.handle.reduce(self.epoch_loss, "mean"),
             "epoch_seconds": self.epoch_seconds,
             "history": [tuple(epoch) for epoch in self.history],
         }
@@ -301,12 +319,22 @@ class Trainer:
         self.schedule.load_state_dict(state["schedule"])
         if self.handle.scaler is not None:
             self.handle.scaler.load_state_dict(state["scaler"])
-        self.step, self.seconds = state["step"], state["seconds"]
+        self.step, self.seconds, self.lr = state["step"], state["seconds"], state["lr"]
+        self.micro = min(self.micro, state["micro"])
         self.epoch_loss = state["epoch_loss"].to(self.device)
         self.epoch_seconds = state["epoch_seconds"]
         self.history = [Epoch(*values) for values in state["history"]]
 
     # ------------------------------------------------------------------------------------------
+
+    def _agree(self) -> None:
+        """Give all processes the first one's running statistics, which are those that are kept."""
+        if self.handle.num_processes == 1:
+            return
+        models = [self.raw] if self.averaged is None else [self.raw, self.averaged.module]
+        for model in models:
+            for buffer in model.buffers():
+                torch.distributed.broadcast(buffer, 0)
 
     def _finite(self, loss: Tensor) -> float:
         seen = float(self.handle.reduce(loss, "mean"))
@@ -329,6 +357,23 @@ class Trainer:
         """Until the GPU has done what it was given."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
+
+
+def averaging(decay: float) -> Callable[[Any, Any, Any], None]:
+    """The moving average of tensors as torch takes it; whole numbers, such as the indices of
+    position biases, are copied instead: torch would cut what it averages of them."""
+    moving = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+
+    def average(averaged: list[Tensor], current: list[Tensor], count: object) -> None:
+        pairs = list(zip(averaged, current, strict=True))
+        floats = [pair for pair in pairs if pair[0].is_floating_point()]
+        if floats:
+            moving([mean for mean, _ in floats], [new for _, new in floats], count)
+        for mean, new in pairs:
+            if not mean.is_floating_point():
+                mean.copy_(new)
+
+    return average
 
 
 def step_seed(seed: int, step: int, process: int) -> int:

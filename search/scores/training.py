@@ -22,6 +22,7 @@ from search.scores.catalog import Scored
 if TYPE_CHECKING:
     from archspec.train.images import ImageSet
     from archspec.train.results import Epoch, Result
+    from archspec.train.unchanged import Counts
 
 #: a pace is taken anew where the epochs that it allows ask for another batch, so often at most
 PACED = 3
@@ -116,6 +117,14 @@ class Training:
 
         self.recipe()
         return str(checked_device(self.device))
+
+    def counts(self) -> Counts:
+        """What is counted of the data; raises RunError where that is not what it was."""
+        from archspec.train.unchanged import check_unchanged, counts_of
+
+        now = counts_of(self.images)
+        check_unchanged(self.data, self.protocol.counts, now)
+        return now
 
     def words(self) -> str:
         """What the protocol comes to on this data, in one line."""
