@@ -460,6 +460,6 @@ def test_centre_boxes_by_hand(
 def test_workers_are_as_many_as_cores_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 64)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3, 5, 9}, raising=False)
-    assert feeding._cores() == 3
+    assert feeding.cores() == 3
     monkeypatch.delattr(os, "sched_getaffinity")
-    assert feeding._cores() == 64
+    assert feeding.cores() == 64

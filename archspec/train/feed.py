@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import math
-import os
 import signal
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from archspec.errors import DataError
+from archspec.train.devices import cores
 from archspec.train.images import ImageSet, Split
 from archspec.train.recipe import Crop
 
@@ -147,7 +147,7 @@ class Feed:
             self._loader = DataLoader(
                 self._reader,
                 batch_sampler=self._keys,  # type: ignore[arg-type]
-                num_workers=max(1, min(MOST_WORKERS, _cores() // self.processes, batches)),
+                num_workers=max(1, min(MOST_WORKERS, cores() // self.processes, batches)),
                 pin_memory=self.device.type == "cuda",
                 multiprocessing_context="spawn",
                 persistent_workers=True,
@@ -195,13 +195,6 @@ class _Keys:
 
     def __iter__(self) -> Iterator[Sequence[Key]]:
         return iter(self.batches)
-
-
-def _cores() -> int:
-    """Processor cores that this process may use, which can be fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @contextmanager
