@@ -84,6 +84,11 @@ def format_quantity(quantity: Quantity) -> str:
     return f"{number} {prefix}{_SHOWN[quantity.unit]}"
 
 
+def several(count: object, word: str) -> str:
+    """A count and its word: `1 epoch`, `15 epochs`."""
+    return f"{count} {word}" + ("" if count == 1 else "s")
+
+
 def format_count(count: float) -> str:
     """`28.6M`: three significant digits, or four where these are exact."""
     return "".join(_split(count, _SCALES))

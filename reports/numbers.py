@@ -65,11 +65,6 @@ def counted(value: object, word: str = "", largest: float = 1e9) -> str:
     return f"{significant(found / size)} {sign}{word}".rstrip()
 
 
-def several(count: object, word: str) -> str:
-    """A count and its word: `1 epoch`, `15 epochs`."""
-    return f"{count} {word}" + ("" if count == 1 else "s")
-
-
 def data_name(data: object) -> str:
     """What a data set is called: its name, or the last part of an absolute path."""
     path = Path(str(data or ""))

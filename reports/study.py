@@ -15,11 +15,12 @@ from typing import Any
 
 import pandas as pd
 
+from archspec.quantities import several
 from archspec.train.recipe import parse_recipe
 from reports.arms import Arm, arms, text
 from reports.comparison import comparison_figure, cost_figure
 from reports.latencies import latencies, latency_figure
-from reports.numbers import data_name, lasting, number, percent, several, significant
+from reports.numbers import data_name, lasting, number, percent, significant
 from reports.sheet import Drawing, Fact, Sheet, write_sheet
 from reports.study_table import Table, latency_table, training_table
 

@@ -14,16 +14,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from archspec.errors import RunError
+from archspec.quantities import several
 from reports.curves import accuracy_figure, loss_figure, rate_figure, speed_figure
-from reports.numbers import (
-    counted,
-    data_name,
-    lasting,
-    number,
-    percent,
-    several,
-    significant,
-)
+from reports.numbers import counted, data_name, lasting, number, percent, significant
 from reports.sheet import Fact, Sheet, write_sheet
 
 

@@ -117,8 +117,14 @@ class RunFolder:
         """Keep what was counted of the data that networks are trained on."""
         protocol = self.info.training
         if protocol is not None and protocol.counts != counts:
-            train, test, classes = counts
-            met = replace(protocol, train_count=train, test_count=test, classes=classes)
+            train, test, classes, fingerprint = counts
+            met = replace(
+                protocol,
+                train_count=train,
+                test_count=test,
+                classes=classes,
+                fingerprint=fingerprint,
+            )
             self._record(replace(self.info, training=met))
 
     def _record(self, info: RunInfo) -> None:

@@ -12,6 +12,7 @@ from typing import Annotated, ClassVar
 from pydantic import ConfigDict, Field
 
 from archspec.errors import ArchspecError
+from archspec.quantities import several
 from archspec.train.recipe import Recipe, at_own_resolution, parse_recipe, read_recipe
 from archspec.train.unchanged import Counts
 
@@ -49,11 +50,12 @@ class Protocol:
     train_count: Count | None = None
     test_count: Count | None = None
     classes: Count | None = None
+    fingerprint: str | None = None
 
     @property
     def counts(self) -> Counts:
         """What was counted of the data when the search began."""
-        return Counts(self.train_count, self.test_count, self.classes)
+        return Counts(self.train_count, self.test_count, self.classes, self.fingerprint)
 
     def read(self) -> Recipe:
         """The recipe, before it is scaled; raises SpecError where the text is wrong.
@@ -71,7 +73,9 @@ class Protocol:
     def words(self) -> str:
         """The protocol in one line."""
         recipe = self.read()
-        time = f"{self.minutes:g} minutes" if self.minutes else _many(self._epochs(recipe), "epoch")
+        time = (
+            f"{self.minutes:g} minutes" if self.minutes else several(self._epochs(recipe), "epoch")
+        )
         seeds = f"seeds 0 to {self.seeds - 1}" if self.seeds > 1 else "seed 0"
         images = f", {self.images} images" if self.images else ""
         held = f"{100 * self.holdout:g}% of the training images held out to judge by"
@@ -126,7 +130,3 @@ def refuse_training_options(given: Mapping[str, object]) -> None:
         if value is not None:
             option = f"--no-{name}" if value is False else f"--{name}"
             raise ArchspecError(f"{option} is of `--score train`, which was not asked for")
-
-
-def _many(count: int, word: str) -> str:
-    return f"{count} {word}" + ("" if count == 1 else "s")

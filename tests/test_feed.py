@@ -25,7 +25,7 @@ from torch import Tensor
 
 from archspec.errors import DataError
 from archspec.train import feed as feeding
-from archspec.train.devices import Setting
+from archspec.train.devices import Setting, cores
 from archspec.train.feed import BICUBIC, Feed, Key, centre_box, drawn_box, epoch_order, picked_ahead
 from archspec.train.folder import TrainingFolder
 from archspec.train.images import ImageSet, open_images
@@ -460,6 +460,6 @@ def test_centre_boxes_by_hand(
 def test_workers_are_as_many_as_cores_that_may_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 64)
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {3, 5, 9}, raising=False)
-    assert feeding.cores() == 3
+    assert cores() == 3
     monkeypatch.delattr(os, "sched_getaffinity")
-    assert feeding.cores() == 64
+    assert cores() == 64

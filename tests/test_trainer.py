@@ -237,9 +237,7 @@ def test_out_of_memory_with_one_image_is_the_end(monkeypatch: pytest.MonkeyPatch
     images = digits()
     spec, plan = for_classes(network(), images)
     _hungry(0, monkeypatch)
-    with pytest.raises(
-        OutOfMemory, match="even with one image at a time: .*CUDA out of memory"
-    ):
+    with pytest.raises(OutOfMemory, match="even with one image at a time: .*CUDA out of memory"):
         train(spec, plan, STILL, images, 0, device="cpu")
 
 

@@ -13,8 +13,9 @@ from synthetic_run import HOSTILE
 from synthetic_training import finish, made_epoch, made_training
 
 from archspec.errors import RunError
+from archspec.quantities import several
 from reports.curves import accuracy_figure, loss_figure, rate_figure, speed_figure
-from reports.numbers import counted, data_name, lasting, points, several, significant
+from reports.numbers import counted, data_name, lasting, points, significant
 from reports.training import read_training, write_training_page
 
 

@@ -209,7 +209,7 @@ def test_data_that_changed_is_told(tmp_path: Path) -> None:
     folder = begin(tmp_path / "run")
     record = json.loads((folder.path / "train.json").read_text())
     (folder.path / "train.json").write_text(json.dumps({**record, "fingerprint": "other"}))
-    with pytest.raises(RunError, match="digits has changed since .* train in another folder"):
+    with pytest.raises(RunError, match="digits has changed since .*, other then, .* now; bring"):
         run_training(TrainingFolder.open(folder.path))
 
 

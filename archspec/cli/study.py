@@ -158,7 +158,7 @@ def report_study(run: Path) -> None:
 
 
 def _heading(folder: StudyFolder) -> str:
-    from archspec.study.text import several
+    from archspec.quantities import several
 
     asked, text = folder.asked, folder.study
     arms = several(len(asked.arms), "arm")

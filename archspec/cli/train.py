@@ -222,6 +222,7 @@ def _tell_beginning(found: Prepared, folder: TrainingFolder, small: int | None) 
 
 def run(folder: TrainingFolder, as_json: bool = False) -> None:
     """Train what a folder asks for, or go on, and tell what came of it."""
+    from archspec.quantities import several
     from archspec.train.launch import launch
     from archspec.train.progress import watched
 
@@ -243,10 +244,9 @@ def run(folder: TrainingFolder, as_json: bool = False) -> None:
         typer.echo(f"failed before, and would again: {result['reason']}", err=True)
     else:
         averaged = " (averaged weights)" if result["ema_top1"] is not None else ""
-        plural = "" if result["epochs"] == 1 else "s"
         typer.echo(
             f"{result['top1']:.2f}% of {folder.asked.test_images} test images{averaged} after "
-            f"{result['epochs']} epoch{plural} in {result['seconds']:.0f} s of training, "
+            f"{several(result['epochs'], 'epoch')} in {result['seconds']:.0f} s of training, "
             f"{result['images_per_second']:.0f} images a second"
         )
         typer.echo(

@@ -15,11 +15,12 @@ from archspec.marks import MarkedDict, find_mark
 from archspec.paths import KeyPath, put
 from archspec.plan import NetworkPlan
 from archspec.planning import plan_network
+from archspec.quantities import several
 from archspec.resolve import NETWORK, YAML, Kind, beside, locate, resolve
 from archspec.small import small_images
 from archspec.spec import NetworkSpec, make_spec
 from archspec.strict import shown
-from archspec.study.text import SMALL_UP_TO, Arm, Paper, Study, read_study, several
+from archspec.study.text import SMALL_UP_TO, Arm, Paper, Study, read_study
 from archspec.train.recipe import RECIPE, Recipe, at_own_resolution, read_recipe
 
 #: sides that a common small-image form is tried at, from the data's side up

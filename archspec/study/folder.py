@@ -25,7 +25,7 @@ from archspec.runs import make_folder, read_record, write_whole, written
 from archspec.spec import NetworkSpec, parse_spec
 from archspec.strict import shown
 from archspec.study.arms import PlannedArm
-from archspec.study.text import Study, parse_study
+from archspec.study.text import Arm, Study, parse_study
 from archspec.train.recipe import Recipe, parse_recipe
 from archspec.train.unchanged import Counts
 
@@ -67,6 +67,11 @@ class StudyAsked:
     def counts(self) -> Counts:
         """What was counted of the data when the run began."""
         return Counts(self.train_count, self.test_count, self.classes)
+
+    def replaces(self, arm: Arm) -> bool:
+        """Whether another spec or recipe stands in the place of the study's in this arm."""
+        own_spec, own_recipe = arm.spec is not None, arm.recipe is not None
+        return not (self.spec is None or own_spec) or not (self.recipe is None or own_recipe)
 
 
 #: what may differ where a run is gone on with

@@ -76,7 +76,8 @@ def _trained(folder: StudyFolder) -> Iterator[dict[str, Any]]:
                 **{key: result.get(key) if done else None for key in _TOLD},
                 **_costs(arm.plan),
                 "reason": result.get("reason") or "",
-                "paper_top1": written.paper.top1,
+                # --spec and --recipe put another network or training in the place of the paper's
+                "paper_top1": None if folder.asked.replaces(written) else written.paper.top1,
                 "note": written.note,
             }
 

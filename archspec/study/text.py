@@ -258,11 +258,6 @@ def _placed(error: LawError, tree: MarkedDict) -> SpecError:
     return SpecError(error.problem, mark, ".".join(map(str, error.path)))
 
 
-def several(count: int, word: str) -> str:
-    """A count and its word: `1 arm`, `3 arms`."""
-    return f"{count} {word}" + ("" if count == 1 else "s")
-
-
 def parse_study(text: str, name: str = "study") -> Study:
     """A study from YAML text that extends nothing, as `dump` writes it."""
     tree = parse_yaml(text, name)
@@ -279,5 +274,4 @@ __all__ = [
     "make_study",
     "parse_study",
     "read_study",
-    "several",
 ]

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from archspec.dump import dump_yaml
 from archspec.errors import LawError, SpecError
@@ -25,10 +25,19 @@ from archspec.strict import Strict, law_of, shown
 #: pictures in ImageNet-1K's training set, for which most recipes were written
 IMAGENET = 1_281_167
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Rate = Annotated[float, Field(ge=0, lt=1)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+def _number(raw: object) -> object:
+    # pydantic would take true for 1
+    if isinstance(raw, bool):
+        raise LawError(f"a number is needed, but got {shown(raw)}")
+    return raw
+
+
+Number = BeforeValidator(_number)
+Share = Annotated[float, Field(ge=0, le=1), Number]
+Rate = Annotated[float, Field(ge=0, lt=1), Number]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), Number]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False), Number]
 Whole = Annotated[int, Field(strict=True, ge=1, le=1_000_000_000)]
 #: parameters that weight decay may spare, by what they are
 Spared = Literal["norm", "bias", "scale", "position", "table", "token"]
@@ -210,7 +219,7 @@ class Recipe(Strict):
             raise LawError(
                 f"warmup < epochs must hold, but got (warmup={self.schedule.warmup:g}, "
                 f"epochs={self.epochs})",
-                ("schedule", "warmup"),
+                ("epochs",),
             )
         return self
 

@@ -27,6 +27,7 @@ from archspec.train.head import for_classes
 from archspec.train.images import IMAGENET_MEAN, IMAGENET_STD, ImageSet, open_images
 from archspec.train.results import Epoch, Look, Result
 from archspec.train.trainer import Trainer
+from archspec.train.unchanged import Counts, check_unchanged, counts_of
 from archspec.weights.checkpoints import Channels, read_checkpoint, told_of, write_checkpoint
 from archspec.weights.loading import load_state
 from archspec.weights.matching import OWN
@@ -77,15 +78,8 @@ def images_for(folder: TrainingFolder) -> ImageSet:
         test_images=asked.test_subset,
         holdout=asked.holdout,
     )
-    counts = (images.train_count, images.test_count, len(images.classes))
-    if counts != (asked.images, asked.test_images, asked.classes) or (
-        asked.fingerprint and images.fingerprint != asked.fingerprint
-    ):
-        raise RunError(
-            f"{asked.data} has changed since {folder.path} was made, which had {asked.images} "
-            f"training and {asked.test_images} test images of {asked.classes} classes; now "
-            f"{counts[0]}, {counts[1]} and {counts[2]}: train in another folder"
-        )
+    was = Counts(asked.images, asked.test_images, asked.classes, asked.fingerprint or None)
+    check_unchanged(asked.data, was, counts_of(images))
     if asked.weights is not None:
         images = normalised(images, read_checkpoint(asked.weights).channels)
     return images
