@@ -314,7 +314,11 @@ def interrupted(count: int) -> Any:
 
 @pytest.mark.parametrize(
     ("iso", "training"),
-    [(False, {}), (True, {"seeds": 2}), (False, {"epochs": None, "minutes": 0.2})],
+    [
+        (False, {}),
+        pytest.param(True, {"seeds": 2}, marks=pytest.mark.slow),
+        pytest.param(False, {"epochs": None, "minutes": 0.2}, marks=pytest.mark.slow),
+    ],
 )
 def test_a_resumed_search_decides_as_the_uninterrupted_one(
     tmp_path: Path, iso: bool, training: dict[str, Any]
