@@ -237,7 +237,7 @@ ERRORS = [
     (START, ["'optimizer' is missing"]),
     (SGD + "epoch: 3\n", ["mine.yaml:5:1", "unknown key 'epoch'", "did you mean 'epochs'"]),
     (SGD + "drop_path: 1.0\n", ["mine.yaml:5:12", "drop_path", "value < 1", "1.0"]),
-    (SGD + "schedule: {warmup: 10}\n", ["schedule.warmup", "warmup < epochs", "epochs=10"]),
+    (SGD + "schedule: {warmup: 10}\n", ["epochs: ", "warmup < epochs", "epochs=10"]),
     (SGD + "schedule: {kind: step}\n", ["a step schedule needs `at`"]),
     (SGD + "schedule: {kind: step, at: [0.5], end_lr: 0}\n", ["step schedule has no end_lr"]),
     (SGD + "schedule: {at: [0.5]}\n", ["cosine schedule has no at"]),
