@@ -122,6 +122,7 @@ def test_a_training_stopped_at_a_step_goes_on_as_if_it_had_not_been(
     assert same(folder.path, whole)
 
 
+@pytest.mark.slow
 def test_a_training_that_is_killed_goes_on_to_the_same_result(tmp_path: Path, whole: Path) -> None:
     folder = begin(tmp_path / "killed")
     command = [sys.executable, "-m", "archspec.cli.main", "resume", str(folder.path)]
