@@ -226,6 +226,7 @@ def kill_and_resume(
     assert fronts[0] == fronts[1]
 
 
+@pytest.mark.slow
 def test_a_killed_search_resumes_to_the_same_result(tmp_path: Path) -> None:
     kill_and_resume(tmp_path, trials=16, kills=2)
 
