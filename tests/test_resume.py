@@ -227,11 +227,6 @@ def kill_and_resume(
 
 
 @pytest.mark.slow
-def test_a_killed_search_resumes_to_the_same_result(tmp_path: Path) -> None:
-    kill_and_resume(tmp_path, trials=16, kills=2)
-
-
-@pytest.mark.slow
 def test_a_killed_search_that_trains_resumes_to_the_same_result(tmp_path: Path) -> None:
     """Digits, four networks, two epochs: the same trials, accuracies and prunes."""
     kill_and_resume(tmp_path, trials=4, kills=1, score=TRAINED, each=2)
