@@ -168,9 +168,9 @@ def test_other_versions_are_told(tmp_path: Path) -> None:
 
 
 def finished_trials(run: Path) -> int:
-    """Trials that are written, read as another program would."""
+    """Trials that are written; what a kill left half written is rolled back first."""
     try:
-        with sqlite3.connect(f"file:{run / 'study.db'}?mode=ro", uri=True) as database:
+        with sqlite3.connect(f"file:{run / 'study.db'}?mode=rw", uri=True) as database:
             return int(database.execute("select count(*) from trials").fetchone()[0])
     except sqlite3.OperationalError:
         return 0  # no file or no table yet
