@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
 from archspec.cost import Totals, totals
-from archspec.errors import FitError, SpecError
+from archspec.errors import FitError, QuantityError, SpecError
 from archspec.plan import NetworkPlan
 from archspec.planning import plan_network
-from archspec.quantities import Quantity, format_quantity
+from archspec.quantities import Quantity, format_quantity, parse_quantity
 from archspec.spec import NetworkSpec
 
 #: a fit uses at least this share of one budget
@@ -33,6 +33,23 @@ BOUNDED: dict[str, Callable[[Totals], int]] = {
     "activations": lambda total: total.activations,
     "traffic": lambda total: total.traffic,
 }
+
+
+def limits_of(texts: Sequence[str]) -> dict[str, float]:
+    """Ceilings by quantity, from what people write: `4.5GFLOPs`. Raises QuantityError."""
+    found: dict[str, float] = {}
+    for text in texts:
+        quantity = parse_quantity(text)
+        if quantity.unit not in BOUNDED:
+            raise QuantityError(
+                f"a budget bounds {', '.join(BOUNDED)}, which the text alone tells; {text!r} is a "
+                "measured quantity"
+            )
+        if quantity.unit in found:
+            first = format_quantity(Quantity(found[quantity.unit], quantity.unit))
+            raise QuantityError(f"two budgets bound {quantity.unit}: {first} and {text}")
+        found[quantity.unit] = quantity.value
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +87,22 @@ class Fitted(NamedTuple):
     tries: int
 
 
+class Along(NamedTuple):
+    """Networks along a number, from low to high, in which the logarithm of cost is near a line.
+
+    nudge: how much further to look where a law breaks.
+    """
+
+    at: Callable[[float], NetworkSpec]
+    low: float
+    high: float
+    nudge: float
+
+
+#: the networks one step away from one
+Around = Callable[[NetworkSpec], Iterable[NetworkSpec]]
+
+
 class _Point(NamedTuple):
     used: float
     spec: NetworkSpec
@@ -91,6 +124,21 @@ def fit(spec: NetworkSpec, room: Room, limits: Mapping[str, float]) -> Fitted:
     return _Solver(room, limits).solve(spec)
 
 
+def fit_along(along: Along, around: Around, limits: Mapping[str, float]) -> Fitted:
+    """The largest network along a number that exceeds no limit, then single steps where it uses
+    less than 98% of all.
+
+    around: the networks one step away from one. What no step brings there stays below: `used`
+    tells. Raises FitError where the least network is
+    too costly, SpecError where a law of the language breaks all along.
+    """
+    solver = _Solver(Room(()), limits)
+    point = solver.along(along, around)
+    if point.used > 1:
+        raise FitError(f"too costly: the smallest takes {solver.compared(point)}")
+    return Fitted(point.spec, point.plan, point.used, solver.tries)
+
+
 class _Solver:
     def __init__(self, room: Room, limits: Mapping[str, float]) -> None:
         unknown = [name for name in limits if name not in BOUNDED]
@@ -110,13 +158,17 @@ class _Solver:
             return Fitted(point.spec, point.plan, point.used, self.tries)
         raise FitError(self._reason(point))
 
-    def _reason(self, point: _Point) -> str:
+    def compared(self, point: _Point) -> str:
+        """What a point costs, against each limit."""
         total = totals(point.plan)
-        listed = ", ".join(
+        return ", ".join(
             f"{format_quantity(Quantity(float(BOUNDED[name](total)), name))} against "
             f"{format_quantity(Quantity(limit, name))}"
             for name, limit in self.limits.items()
         )
+
+    def _reason(self, point: _Point) -> str:
+        listed = self.compared(point)
         if point.used > 1:
             return f"too costly: with these blocks the smallest takes {listed}"
         if self._at_most(point.spec):
@@ -162,50 +214,52 @@ class _Solver:
             return self._measure(spec)
         low = min(lever.values[0] / _now(spec, lever) for lever in levers)
         high = max(lever.values[-1] / _now(spec, lever) for lever in levers)
-        below = self._near(spec, low, 1.01)
+        factors = Along(
+            lambda log: self._widths(spec, math.exp(log)),
+            math.log(low),
+            math.log(high),
+            math.log(1.01),
+        )
+        return self.along(factors, lambda at: self._around(at, levers, "width"))
+
+    def along(self, along: Along, around: Around) -> _Point:
+        """The largest point under the budget, then single steps; where none is, the nearest."""
+        below = self._near(along, along.low, along.nudge)
         if below.used > 1:
             return below
-        above = self._near(spec, high, 1 / 1.01)
+        above = self._near(along, along.high, -along.nudge)
         if above.used <= 1:
             return above
-        ends = self._bracket(spec, low, high, below, above)
-        return self._steps(ends, levers, "width")
+        return self._steps(self._bracket(along, below, above), around)
 
-    def _near(self, spec: NetworkSpec, factor: float, stride: float) -> _Point:
-        """The point at a factor; where a law breaks there (heads that do not divide a width), at
-        the next factors that keep the laws."""
+    def _near(self, along: Along, place: float, nudge: float) -> _Point:
+        """The point at a place; where a law breaks there (heads that do not divide a width), at
+        the next ones that keep the laws."""
         for attempt in range(MOST_STEPS):
             try:
-                return self._measure(self._widths(spec, factor * stride**attempt))
+                return self._measure(along.at(place + nudge * attempt))
             except SpecError as error:
                 broken = error
         raise broken
 
-    def _bracket(
-        self,
-        spec: NetworkSpec,
-        low: float,
-        high: float,
-        below: _Point,
-        above: _Point,
-    ) -> tuple[_Point, _Point]:
+    def _bracket(self, along: Along, below: _Point, above: _Point) -> tuple[_Point, _Point]:
         """Close in on the budget from both sides; `below` fits, `above` does not."""
-        a, b = math.log(low), math.log(high)
+        a, b = along.low, along.high
         for _ in range(MOST_STEPS):
             if below.used >= ENOUGH or b - a < 1e-4:
                 break
-            # cost is near a power of the factor: interpolate in logarithms, off the ends
+            # off the ends, so that the bracket shrinks where the line bends
             used = max(below.used, 1e-9)
             share = -math.log(used) / (math.log(above.used) - math.log(used))
             middle = a + (b - a) * min(max(share, 0.1), 0.9)
-            point = self._near(spec, math.exp(middle), 1.01)
+            point = self._near(along, middle, along.nudge)
             if point.used <= 1:
                 a, below = middle, point
             else:
                 b, above = middle, point
         return below, above
 
-    def _steps(self, ends: Sequence[_Point], levers: Sequence[Lever], knob: str) -> _Point:
+    def _steps(self, ends: Sequence[_Point], around: Around) -> _Point:
         """Single steps up and down from the ends, until enough is used.
 
         All points one and two steps away come first (other common factors and a step from them
@@ -219,7 +273,7 @@ class _Solver:
             if ENOUGH <= best.used <= 1 or not nearest:
                 break
             taken, _, _, point = heappop(nearest)
-            for spec in self._around(point.spec, levers, knob):
+            for spec in around(point.spec):
                 if _moves(spec) in seen:
                     continue
                 seen.add(_moves(spec))
@@ -270,7 +324,7 @@ class _Solver:
         if best.used > 1 or self._at_most(best.spec):
             return best
         if not self.room.widths:
-            return self._steps([best], levers, "depth")
+            return self._steps([best], lambda at: self._around(at, levers, "depth"))
         # the widths' steps are too coarse here; beside other depths they land elsewhere
         for moved_spec in self._around(spec, levers, "depth"):
             best = _better(best, self._by_width(moved_spec))
@@ -339,4 +393,14 @@ def _with(spec: NetworkSpec, knob: str, values: Mapping[int, int]) -> NetworkSpe
     return spec.model_copy(update={"stages": stages})
 
 
-__all__ = ["BOUNDED", "ENOUGH", "Fitted", "Lever", "Room", "fit", "used_share"]
+__all__ = [
+    "BOUNDED",
+    "ENOUGH",
+    "Along",
+    "Fitted",
+    "Lever",
+    "Room",
+    "fit",
+    "fit_along",
+    "used_share",
+]

@@ -31,6 +31,7 @@ KEYS = (
     "stages",
     "head",
     "weights",
+    "scaling",
     "reference",
 )
 FORMAT: Literal[1] = 1

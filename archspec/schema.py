@@ -113,6 +113,10 @@ def _network(nodes: Schema) -> Schema:
             known["weights"],
             "Names of published tensors: a file of specs/weights, or a .yaml beside.",
         ),
+        "scaling": told(
+            known["scaling"],
+            "Rule by which it is scaled: a shipped name, or a .yaml beside.",
+        ),
         "reference": told(_record(Reference), "Published figures; shown, never used."),
     }
     return {"type": "object", "properties": properties, "additionalProperties": False}

@@ -20,7 +20,9 @@ def shipped_files(*folders: str) -> list[Path]:
 
 
 #: folders of the shipped specs that hold no network
-NOT_NETWORKS = ("units", "spaces", "weights", "roadmaps", "recipes", "studies")
+NOT_NETWORKS = (
+    "units", "spaces", "weights", "roadmaps", "recipes", "studies", "rules", "rule_spaces",
+)  # fmt: skip
 
 
 @cache
@@ -56,6 +58,24 @@ def shipped_recipes() -> dict[str, Path]:
 def shipped_studies() -> dict[str, Path]:
     """Shipped studies by name."""
     return {path.stem: path for path in shipped_files("studies")}
+
+
+@cache
+def shipped_roadmaps() -> dict[str, Path]:
+    """Shipped roadmaps by name."""
+    return {path.stem: path for path in shipped_files("roadmaps")}
+
+
+@cache
+def shipped_rules() -> dict[str, Path]:
+    """Shipped scaling rules by name."""
+    return {path.stem: path for path in shipped_files("rules")}
+
+
+@cache
+def shipped_rule_spaces() -> dict[str, Path]:
+    """Shipped spaces of scaling rules by name."""
+    return {path.stem: path for path in shipped_files("rule_spaces")}
 
 
 @cache

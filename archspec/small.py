@@ -15,8 +15,6 @@ from typing import Any
 
 from archspec.cost import leaves
 from archspec.errors import LawError, SpecError
-from archspec.load import parse_yaml
-from archspec.marks import copy_tree
 from archspec.nodes import Call, Join, Node, NodeList, Residual, Times, TokenMix, dump_nodes
 from archspec.plan import NetworkPlan, Plan, SequencePlan
 from archspec.planning import plan_network
@@ -77,7 +75,7 @@ def _small(spec: NetworkSpec, side: int, patch: int) -> NetworkSpec:
     if patch > 1 and not spec.stem:
         raise LawError("a network without a stem takes no patches")
     maps = list(_maps(spec, side, patch))
-    tree = _tree(spec)
+    tree = spec.text()
     tree["name"] = f"{spec.name}_{side}" + (f"_patch{patch}" if patch > 1 else "")
     tree["doc"] = f"{spec.doc} In small-image form, {side} pixels.".strip()
     tree["input"] = {"channels": spec.input.channels, "resolution": side}
@@ -99,13 +97,6 @@ def _small(spec: NetworkSpec, side: int, patch: int) -> NetworkSpec:
     made = make_spec(tree)
     plan_network(made)
     return made
-
-
-def _tree(spec: NetworkSpec) -> Any:
-    """The text that the spec was read from, or where it is no longer that one, its dump."""
-    if spec.tree is not None and make_spec(spec.tree) == spec:
-        return copy_tree(spec.tree)
-    return parse_yaml(spec.dump(), spec.name)
 
 
 def _maps(spec: NetworkSpec, side: int, patch: int) -> Iterator[int]:

@@ -29,10 +29,11 @@ from archspec.errors import LawError, QuantityError, did_you_mean
 from archspec.layers import Defaults, Shape
 from archspec.layers.shape import MOST_SIDE
 from archspec.load import parse_yaml
+from archspec.marks import copy_tree
 from archspec.nodes import MOST_TIMES, NodeList, dump_nodes, parse_nodes
 from archspec.quantities import parse_count
 from archspec.resolve import FORMAT, YAML, locate, placed, resolve
-from archspec.shipped import shipped_weights
+from archspec.shipped import shipped_rules, shipped_weights
 from archspec.strict import Strict, law_of, shown, whole
 from archspec.units import Unit, make_units, shipped_units
 
@@ -224,6 +225,13 @@ def _known_weights(family: str) -> str:
     return family
 
 
+def _known_rule(rule: str) -> str:
+    if not rule.endswith(YAML) and rule not in shipped_rules():
+        known = did_you_mean(rule, shipped_rules())
+        raise LawError(f"no scaling rule is called {shown(rule)}: {known}; a path ends in .yaml")
+    return rule
+
+
 class NetworkSpec(Strict):
     """A whole network."""
 
@@ -239,6 +247,7 @@ class NetworkSpec(Strict):
     stages: tuple[Stage, ...] = ()
     head: Nodes = NodeList()
     weights: Annotated[str, AfterValidator(_known_weights)] | None = None
+    scaling: Annotated[str, AfterValidator(_known_rule)] | None = None
     reference: Reference | None = None
 
     _tree: Any = PrivateAttr(default=None)
@@ -266,17 +275,22 @@ class NetworkSpec(Strict):
         _bind_at(("head",), self.head, table, WORDS)
         return self
 
-    @property
-    def folder(self) -> Path:
-        """Where files that the text names stand: the folder of the text that names them."""
-        marks = getattr(self._tree, "marks", {})
-        place = marks.get("weights")
+    def folder(self, key: str) -> Path:
+        """Where a file that the text names under this key stands: in the folder of that text."""
+        place = getattr(self._tree, "marks", {}).get(key)
         return Path(place.file).parent if place is not None else Path()
 
     @property
     def tree(self) -> Any:
         """The tree that this spec was made from, with places; None for one made in Python."""
         return self._tree
+
+    def text(self) -> Any:
+        """A tree of the whole text that may be changed: that which the spec was read from, or
+        where it is no longer that one, its dump."""
+        if self._tree is not None and make_spec(self._tree) == self:
+            return copy_tree(self._tree)
+        return parse_yaml(self.dump(), self.name)
 
     def at(self, side: tuple[int, int]) -> NetworkSpec:
         """This network for images of height x width pixels; positions and windows follow."""

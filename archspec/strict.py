@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
 from archspec.errors import LawError, did_you_mean
 
@@ -50,6 +50,17 @@ def whole(value: object) -> object:
     if isinstance(value, (bool, str)) or not isinstance(value, (int, float, type(None))):
         raise LawError(f"a whole number is needed, but got {shown(value)}")
     return value
+
+
+def number(value: object) -> object:
+    """Refuse what pydantic would make a number of: true, and a number in quotes."""
+    no_domain(value)
+    if isinstance(value, (bool, str)):
+        raise LawError(f"a number is needed, but got {shown(value)}")
+    return value
+
+
+Number = BeforeValidator(number)
 
 
 class Strict(BaseModel):

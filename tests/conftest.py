@@ -9,6 +9,9 @@ import pytest
 
 # threads that wait without spinning: on a busy machine the others get the core
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # workers of `pytest -n` share the cores: one thread each
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

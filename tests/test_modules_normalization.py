@@ -49,7 +49,7 @@ def by_root_mean_square(numbers: list[float]) -> list[float]:
         ({"kind": "affine", "bias": False}, list),
         ({"kind": "none"}, list),
     ],
-    ids=str,
+    ids=lambda part: getattr(part, "__name__", str(part)),
 )
 def test_norms_over_channels(
     knobs: dict[str, object], rule: Callable[[list[float]], list[float]]

@@ -151,7 +151,7 @@ def list_shipped(family: str | None) -> tuple[list[Network], list[Space]]:
 def _network(path: Path) -> Network:
     spec = read_spec(path)
     plan = plan_network(spec)
-    layouts = () if spec.weights is None else layouts_of(spec.weights, spec.folder)
+    layouts = () if spec.weights is None else layouts_of(spec.weights, spec.folder("weights"))
     return Network(
         path.parent.name,
         spec.name,

@@ -20,20 +20,12 @@ from archspec.marks import MarkedDict
 from archspec.resolve import FORMAT, Kind, apply_settings, edit, locate, placed, resolve
 from archspec.shipped import shipped_recipes
 from archspec.spec import Side
-from archspec.strict import Strict, law_of, shown
+from archspec.strict import Number, Strict, law_of, shown
 
 #: pictures in ImageNet-1K's training set, for which most recipes were written
 IMAGENET = 1_281_167
 
 
-def _number(raw: object) -> object:
-    # pydantic would take true for 1
-    if isinstance(raw, bool):
-        raise LawError(f"a number is needed, but got {shown(raw)}")
-    return raw
-
-
-Number = BeforeValidator(_number)
 Share = Annotated[float, Field(ge=0, le=1), Number]
 Rate = Annotated[float, Field(ge=0, lt=1), Number]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), Number]

@@ -134,7 +134,7 @@ def layout_names(spec: NetworkSpec) -> list[str]:
 
 def spec_layouts(spec: NetworkSpec) -> tuple[Layout, ...]:
     """The layouts of a spec's family; none where it names no family."""
-    return () if spec.weights is None else layouts_of(spec.weights, spec.folder)
+    return () if spec.weights is None else layouts_of(spec.weights, spec.folder("weights"))
 
 
 def pairs_of(model: Network, layout: Layout | None) -> list[Pair]:

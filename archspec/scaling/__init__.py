@@ -1,0 +1,3 @@
+"""Scaling: one network grown or shrunk by a rule."""
+
+from __future__ import annotations
