@@ -1,8 +1,9 @@
-"""The JSON Schemas of recipes and studies: fresh, true to what is shipped, and refusing slips."""
+"""The JSON Schemas of recipes, studies, roadmaps: fresh, true to what is shipped, strict."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,25 @@ from typer.testing import CliRunner
 
 from archspec.cli.main import app
 from archspec.load import parse_yaml, read_yaml
+from archspec.roadmap.schema import roadmap_schema_text
+from archspec.roadmap.text import Roadmap, read_roadmap
 from archspec.shipped import shipped_files, specs_folder
-from archspec.study.schema import recipe_schema_text, study_schema_text
-from archspec.study.text import read_study
-from archspec.train.recipe import parse_recipe, read_recipe
+from archspec.study.schema import recipe_schema_text, rule_schema_text, study_schema_text
+from archspec.study.text import Study, read_study
+from archspec.train.recipe import Recipe, parse_recipe, read_recipe
 
-TEXTS = {"recipe": recipe_schema_text, "study": study_schema_text}
-FOLDERS = {"recipe": "recipes", "study": "studies"}
+TEXTS = {
+    "recipe": recipe_schema_text,
+    "study": study_schema_text,
+    "roadmap": roadmap_schema_text,
+    "rule": rule_schema_text,
+}
+FOLDERS = {"recipe": "recipes", "study": "studies", "roadmap": "roadmaps"}
+READ: dict[str, Callable[[Path], Recipe | Study | Roadmap]] = {
+    "recipe": read_recipe,
+    "study": read_study,
+    "roadmap": read_roadmap,
+}
 FILES = [(kind, path) for kind, folder in FOLDERS.items() for path in shipped_files(folder)]
 RECIPE = "epochs: 3\nbatch: 64\noptimizer: {name: sgd, lr: 0.1}\n"
 ARMS = "arms: [{name: a}]\n"
@@ -50,7 +63,7 @@ def test_the_networks_schema_is_the_one_without_a_word() -> None:
     wrong = CliRunner().invoke(app, ["schema", "recipes"])
     assert wrong.exit_code == 2
     (line,) = wrong.stderr.splitlines()
-    assert "'network', 'recipe', 'study'" in line
+    assert "'network', 'recipe', 'study', 'roadmap'" in line
 
 
 @pytest.mark.parametrize(("kind", "path"), FILES, ids=lambda it: getattr(it, "stem", it))
@@ -66,7 +79,7 @@ def test_every_shipped_text_validates_and_leads_an_editor_there(
 
 @pytest.mark.parametrize(("kind", "path"), FILES, ids=lambda it: getattr(it, "stem", it))
 def test_dumps_validate(kind: str, path: Path, validators: dict[str, Draft7Validator]) -> None:
-    text = read_recipe(path).dump() if kind == "recipe" else read_study(path).dump()
+    text = READ[kind](path).dump()
     assert validators[kind].is_valid(whole(parse_yaml(text, "dump")))
 
 
@@ -120,16 +133,35 @@ WRONG_STUDIES = [
 ]
 
 
+START = "start: {name: a, spec: resnet18}\n"
+STEPS = "steps: [{name: b, set: {stages.0.depth: 1}}]\n"
+WRONG_ROADMAPS = [
+    START,
+    STEPS,
+    START + "steps: []\n",
+    START + "steps: [{set: {stages.0.depth: 1}}]\n",
+    START + "steps: [{name: b, set: 3}]\n",
+    START + "steps: [{name: b, recipe_set: {epoch: 3}}]\n",
+    START + STEPS + "equal_epochs: 3\n",
+    START + STEPS + "seeds: 3\n",
+    START + STEPS + "references: [{name: c}]\n",
+    "start: {name: a}\n" + STEPS,
+    "start: {name: a, spec: resnet18, adopted: true}\n" + STEPS,
+]
+
+
 @pytest.mark.parametrize(
     ("kind", "text"),
-    [("recipe", text) for text in WRONG_RECIPES] + [("study", text) for text in WRONG_STUDIES],
+    [("recipe", text) for text in WRONG_RECIPES]
+    + [("study", text) for text in WRONG_STUDIES]
+    + [("roadmap", text) for text in WRONG_ROADMAPS],
 )
 def test_slips_are_refused(
     kind: str, text: str, validators: dict[str, Draft7Validator], tmp_path: Path
 ) -> None:
     assert not validators[kind].is_valid(whole(parse_yaml(text, "x")))
     # and the reader refuses them, so that the schema is no stricter
-    text = text if "spec:" in text or kind == "recipe" else f"spec: resnet18\n{text}"
+    text = text if "spec:" in text or kind != "study" else f"spec: resnet18\n{text}"
     path = tmp_path / "x.yaml"
     path.write_text(text, encoding="utf-8")
     assert CliRunner().invoke(app, ["check", str(path)]).exit_code == 2
@@ -157,9 +189,20 @@ RIGHT_STUDIES = [
 ]
 
 
+RIGHT_ROADMAPS = [
+    START + STEPS,
+    "extends: resnet50_to_convnext_tiny\nstart: {set: {input.resolution: 160}}\n",
+    START + STEPS + "recipe: deit\nequal_epochs: false\npatch: 2\nreferences: []\n",
+    START + "steps: [{name: b, adopted: false, recipe: deit, recipe_set: {ema: null}}]\n",
+    START + STEPS + "references: [{name: c, spec: vgg11, paper: {top1: 69, top1_std: 0.1}}]\n",
+]
+
+
 @pytest.mark.parametrize(
     ("kind", "text"),
-    [("recipe", text) for text in RIGHT_RECIPES] + [("study", text) for text in RIGHT_STUDIES],
+    [("recipe", text) for text in RIGHT_RECIPES]
+    + [("study", text) for text in RIGHT_STUDIES]
+    + [("roadmap", text) for text in RIGHT_ROADMAPS],
 )
 def test_what_the_reader_takes_is_taken(
     kind: str, text: str, validators: dict[str, Draft7Validator], tmp_path: Path
@@ -167,14 +210,19 @@ def test_what_the_reader_takes_is_taken(
     errors = validators[kind].iter_errors(whole(parse_yaml(text, "x")))
     assert not [error.message for error in errors]
     path = tmp_path / "x.yaml"
-    own = "" if "extends" in text or kind == "recipe" else "spec: resnet18\n"
+    own = "" if "extends" in text or kind != "study" else "spec: resnet18\n"
     path.write_text(own + text, encoding="utf-8")
     result = CliRunner().invoke(app, ["check", str(path)])
     assert result.exit_code == 0, result.stderr
 
 
 def test_an_editor_is_told_what_things_are() -> None:
-    recipe, study = (json.loads(text())["definitions"] for text in TEXTS.values())
+    told = {kind: json.loads(text())["definitions"] for kind, text in TEXTS.items()}
+    recipe, study, roadmap, rule = (told[kind] for kind in ("recipe", "study", "roadmap", "rule"))
+    assert (
+        "whether numbers of attention heads are kept"
+        in rule["Rule"]["properties"]["heads"]["description"].lower()
+    )
     optimizer = recipe["Optimizer"]["properties"]
     assert optimizer["lr"]["description"] == "The peak, at the recipe's batch."
     assert "Goyal" in optimizer["rule"]["description"]
@@ -186,6 +234,7 @@ def test_an_editor_is_told_what_things_are() -> None:
     assert "How lr moves" in recipe["Recipe"]["properties"]["schedule"]["description"]
     assert "Trainings of each arm" in study["Study"]["properties"]["seeds"]["description"]
     assert "compared with each other" in study["Arm"]["properties"]["group"]["description"]
+    assert "what was before this one" in roadmap["Step"]["properties"]["adopted"]["description"]
 
 
 def test_defaults_that_are_told_are_those_that_hold() -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import csv
 import json
 import math
 from pathlib import Path
@@ -49,6 +48,10 @@ WRONG = [
     ("spec: resnet18\narms: [{name: 'a, b'}]", ["arms.0.name", "commas"]),
     ("spec: resnet18\narms: [{name: a.json}]", ["arms.0.name", "ending of a file"]),
     ("spec: resnet18\narms: [{name: Study.JSON}]", ["arms.0.name", "ending of a file"]),
+    (
+        "spec: resnet18\narms: [{name: a}, {name: b, adopted: false}]",
+        ["2:29", "arms.1.adopted", "a cumulative study"],
+    ),
     ("spec: resnet18\narms: [{name: lock}]", ["arms.0.name", "'lock'; choose another name"]),
     ("spec: resnet18\narms: [{name: Lock}]", ["arms.0.name", "'Lock'; choose another name"]),
     ("spec: resnet18\nbaseline: c\narms: [{name: b}]", ["2:11: baseline", "'c'", "legal: b"]),
@@ -157,35 +160,6 @@ def test_every_shipped_study_reads_and_plans(name: str) -> None:
         assert len(plan_arms(study, 32)) == len(study.arms)
 
 
-def test_the_ladder_of_resnet_rs_ends_at_resnet_rs(shared_reference: Path) -> None:
-    arms = list(planned("resnet_rs_ladder").values())
-    with (shared_reference / "resnet_rs_steps.csv").open() as file:
-        published = [float(row["top1"]) for row in csv.DictReader(file)]
-    assert [arm.paper.top1 for arm in arms] == published
-    assert differences(arms[-1].spec, read_spec("resnetrs200")) == []
-    recipes = [arm.recipe for arm in arms]
-    first, last = recipes[0], recipes[-1]
-    assert first is not None
-    assert last is not None
-    assert (first.epochs, first.schedule.kind, first.ema, first.dropout) == (90, "step", None, None)
-    assert (first.optimizer.weight_decay, first.label_smoothing, first.drop_path) == (1e-4, 0, 0)
-    assert first.augment.rand_augment is None
-    assert (last.epochs, last.schedule.kind, last.ema, last.dropout) == (
-        350,
-        "cosine",
-        0.9999,
-        0.25,
-    )
-    assert (last.optimizer.weight_decay, last.label_smoothing, last.drop_path) == (4e-5, 0.1, 0.1)
-    assert last.augment.rand_augment is not None
-    # one step changes one thing: networks in the last two steps and where stochastic depth and
-    # dropout say where, recipes in all between the first and those
-    changed = [bool(differences(a.spec, b.spec)) for a, b in zip(arms, arms[1:], strict=False)]
-    assert changed == [False] * 4 + [True, False, True, False, True, True]
-    trained = [a != b for a, b in zip(recipes, recipes[1:], strict=False)]
-    assert trained == [True] * 8 + [False, False]
-
-
 def test_edits_of_the_kernel_study_are_the_shipped_networks() -> None:
     arms = planned("kernels")
     for kernel in (5, 7, 9, 13):
@@ -260,6 +234,27 @@ def test_cumulative_edits_pile_up() -> None:
     ]  # fmt: skip
 
 
+def test_edits_of_an_arm_that_is_not_adopted_end_with_it() -> None:
+    arms = [
+        {"name": "a"},
+        {"name": "b", "set": {"stages.1.depth": 3}, "recipe_set": {"epochs": 30}},
+        {"name": "c", "set": {"stages.1.depth": 5}, "adopted": False, "recipe": "rsb_a3"},
+        {"name": "d", "spec": "resnet18", "adopted": False},
+        {"name": "e", "set": {"stages.2.depth": 4}},
+    ]
+    study = made(arms=arms, cumulative=True)
+    found = plan_arms(study)
+    assert [arm.spec.name for arm in found] == ["mobilenetv2_050"] * 3 + ["resnet18"] + [
+        "mobilenetv2_050"
+    ]
+    depths = [[stage.count for stage in arm.spec.stages[1:3]] for arm in found]
+    assert depths == [[2, 3], [3, 3], [5, 3], [2, 2], [3, 4]]
+    names = [arm.recipe and (arm.recipe.name, arm.recipe.epochs) for arm in found]
+    assert names == [("quick", 15), ("quick", 30), ("rsb_a3", 100), ("quick", 30), ("quick", 30)]
+    assert study.baselines() == {"a": None, "b": "a", "c": "b", "d": "b", "e": "b"}
+    assert parse_study(study.dump(), "made") == study
+
+
 def test_baselines() -> None:
     grouped = [{"name": n, "group": g} for n, g in (("a", "x"), ("b", "x"), ("c", "y"), ("d", "y"))]
     assert made(arms=grouped).baselines() == {"a": None, "b": "a", "c": None, "d": "c"}
@@ -268,12 +263,13 @@ def test_baselines() -> None:
 
 
 def test_epochs_of_arms() -> None:
-    study = read_study("resnet_rs_ladder")
+    arms: list[dict[str, Any]] = [{"name": "a"}, {"name": "b", "recipe_set": {"epochs": 350}}]
+    study = made(recipe="resnet_classic", equal_epochs=False, arms=arms)
     recipes = [arm.recipe for arm in plan_arms(study) if arm.recipe is not None]
-    assert lengths(study, recipes, None) == [90, 90] + [350] * 9
-    assert lengths(study, recipes, 9) == [9, 9] + [35] * 9
+    assert lengths(study, recipes, None) == [90, 350]
+    assert lengths(study, recipes, 9) == [9, 35]
     equal = study.model_copy(update={"equal_epochs": True})
-    assert lengths(equal, recipes, 9) == [9] * 11
+    assert lengths(equal, recipes, 9) == [9, 9]
 
 
 @pytest.mark.parametrize(

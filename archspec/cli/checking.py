@@ -1,4 +1,4 @@
-"""What `archspec check` says of a text: a network, space, recipe, study, or file of units."""
+"""What `archspec check` says of a text: a network, space, recipe, study, roadmap, rule, units."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ from archspec.load import read_yaml
 from archspec.planning import plan_network
 from archspec.quantities import format_count
 from archspec.resolve import KEYS, locate, placed, resolve
+from archspec.roadmap.steps import check_roadmap
+from archspec.roadmap.text import ROADMAP
+from archspec.scaling.growth import law_text
+from archspec.scaling.rule import RULE, read_rule
 from archspec.spec import Memory, make_spec
 from archspec.study.arms import check_study
 from archspec.study.text import STUDY
@@ -43,13 +47,18 @@ def check(source: str) -> tuple[str, list[ArchspecError]]:
             return _check_recipe(path), []
         if kind is STUDY:
             return check_study(path), []
+        if kind is ROADMAP:
+            return check_roadmap(path), []
+        if kind is RULE:
+            rule = read_rule(path)
+            return f"scaling rule {rule.name}, {law_text(rule)}", []
         tree = resolve(path)
         template = _template(tree)
         if template.has_domains:
             return _check_space(tree, template)
         spec = make_spec(tree)
         if spec.weights is not None:
-            layouts_of(spec.weights, spec.folder)
+            layouts_of(spec.weights, spec.folder("weights"))
         plan = plan_network(spec)
     except ArchspecError as error:
         return "", [error]

@@ -1,4 +1,4 @@
-"""Which kind of text a file holds: a network or space, a recipe, or a study."""
+"""Which kind of text a file holds: a network or space, a recipe, a study, a roadmap, or a rule."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from pathlib import Path
 from archspec.errors import SpecError, did_you_mean
 from archspec.load import read_yaml
 from archspec.resolve import NETWORK, YAML, Kind, beside
+from archspec.roadmap.text import ROADMAP
+from archspec.scaling.rule import RULE
 from archspec.study.text import STUDY
 from archspec.train.recipe import RECIPE
 
-KINDS = (NETWORK, RECIPE, STUDY)
+KINDS = (NETWORK, RECIPE, STUDY, ROADMAP, RULE)
 
 
 def _known() -> Mapping[str, Path]:
@@ -23,7 +25,9 @@ def _find(name: str) -> Path | None:
 
 
 #: where a name may be one of any kind
-ANY = Kind("network, space, recipe or study", (), merged=(), own=(), known=_known, find=_find)
+ANY = Kind(
+    "network, space, recipe, study, roadmap or rule", (), merged=(), own=(), known=_known, find=_find
+)
 
 
 def kind_of(path: Path) -> Kind:

@@ -18,6 +18,7 @@ from archspec.errors import ArchspecError
 #: one of its commands is asked for, and has an `app` with these commands.
 GROUPS: dict[str, tuple[str, ...]] = {
     "archspec.cli.specs": ("check", "show", "cost", "diff", "zoo", "schema"),
+    "archspec.cli.scale": ("scale",),
     "archspec.cli.weights": ("weights",),
     "archspec.cli.search": ("search",),
     "archspec.cli.scores": ("scores",),
@@ -25,6 +26,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "archspec.cli.train": ("train",),
     "archspec.cli.evaluate": ("evaluate",),
     "archspec.cli.study": ("study",),
+    "archspec.cli.roadmap": ("roadmap",),
     "archspec.cli.runs": ("resume", "report"),
 }
 _MODULES = {command: module for module, commands in GROUPS.items() for command in commands}

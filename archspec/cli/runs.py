@@ -1,4 +1,4 @@
-"""Commands about what other commands left: a search, training, study or calibration."""
+"""Commands about what other commands left: a search, training, study, roadmap or calibration."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ app = typer.Typer()
 RunPath = Annotated[
     Path, typer.Argument(metavar="RUN", help="The folder of a run.", show_default=False)
 ]
-What = Literal["search", "training", "study", "calibration"]
+What = Literal["search", "training", "study", "roadmap", "calibration"]
+#: the first that is there tells; steps that are trained are a study, too
 _RECORDS: dict[str, What] = {
     "run.json": "search",
     "train.json": "training",
+    "roadmap.json": "roadmap",
     "study.json": "study",
     "calibration.json": "calibration",
 }
@@ -34,7 +36,7 @@ def resume(
         bool, typer.Option("--json", help="Print one JSON document and nothing else.")
     ] = False,
 ) -> None:
-    """Go on with a search, training, study or calibration that was stopped or killed.
+    """Go on with a search, training, study, roadmap or calibration that was stopped or killed.
 
     The result is that of an uninterrupted one.
     """
@@ -53,6 +55,10 @@ def resume(
         from archspec.cli.calibrate import resume_calibration
 
         resume_calibration(run, as_json)
+    elif what == "roadmap":
+        from archspec.cli.roadmap_runs import resume_roadmap
+
+        resume_roadmap(run, as_json)
     else:
         from archspec.cli.study import resume_study
 
@@ -61,8 +67,8 @@ def resume(
 
 @app.command()
 def report(run: RunPath) -> None:
-    """Write the page of a search, training, study or calibration again, finished or not; of a
-    search its best specs, too, of a calibration its tables."""
+    """Write the page of a search, training, study, roadmap or calibration again, finished or not;
+    of a search its best specs, too, of a calibration its tables."""
     what = _what(run)
     if what == "search":
         from archspec.cli.search import report_search
@@ -76,6 +82,10 @@ def report(run: RunPath) -> None:
         from archspec.cli.calibrate import report_calibration
 
         report_calibration(run)
+    elif what == "roadmap":
+        from archspec.cli.roadmap_runs import report_roadmap
+
+        report_roadmap(run)
     else:
         from archspec.cli.study import report_study
 

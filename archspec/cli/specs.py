@@ -40,6 +40,7 @@ Settings = Annotated[
         show_default=False,
     ),
 ]
+TextKind = Literal["network", "recipe", "study", "roadmap", "rule"]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 FLOPS_NOTE = "FLOPs are multiply-adds of convolutions and matrix products, for one image."
@@ -47,9 +48,10 @@ FLOPS_NOTE = "FLOPs are multiply-adds of convolutions and matrix products, for o
 
 @app.command()
 def check(specs: Specs) -> None:
-    """Check networks, spaces, recipes, studies, units; exits with 2 where one is wrong.
+    """Check networks, spaces, recipes, studies, roadmaps, rules, units; exits with 2 where wrong.
 
-    All is tried: options of a space and ends of its ranges, edits of a recipe, arms of a study.
+    All is tried: options of a space and ends of its ranges, edits of a recipe, arms of a study,
+    steps of a roadmap.
     """
     from archspec.cli.checking import check as check_one
 
@@ -93,12 +95,12 @@ def show(
                 "name": part.path,
                 "what": part.what,
                 "output": list(part.out),
-                **_whole(part.totals, part.receptive_field),
+                **costs_row(part.totals, part.receptive_field),
             }
             for part in parts
         ]
         total = {"name": "total", "what": network.name, "output": list(plan.out)}
-        total |= _whole(cost, cost.receptive_field)
+        total |= costs_row(cost, cost.receptive_field)
         print_json([*rows, total])
         return
     form = "" if network.form == "train" else f", form {network.form}"
@@ -201,7 +203,7 @@ def cost(
     for source in specs:
         network, plan = _planned(source, settings)
         sums = totals(plan)
-        row = {"name": network.name, **_whole(sums, sums.receptive_field)}
+        row = {"name": network.name, **costs_row(sums, sums.receptive_field)}
         text = (network.name, *_texts(sums, sums.receptive_field))
         if fvcore:
             differ += _disagreements(network, plan, weights)
@@ -345,8 +347,10 @@ def zoo(
 @app.command()
 def schema(
     kind: Annotated[
-        Literal["network", "recipe", "study"],
-        typer.Argument(metavar="KIND", help="network (spaces and units, too), recipe or study."),
+        TextKind,
+        typer.Argument(
+            metavar="KIND", help="network (spaces and units, too), recipe, study, roadmap or rule."
+        ),
     ] = "network",
     out: Annotated[
         Path | None,
@@ -364,14 +368,19 @@ def schema(
         raise SpecError(f"{out} cannot be written ({error.strerror})") from None
 
 
-def _schema_text(kind: Literal["network", "recipe", "study"]) -> str:
+def _schema_text(kind: TextKind) -> str:
     if kind == "network":
         from archspec.schema import schema_text
 
         return schema_text()
-    from archspec.study.schema import recipe_schema_text, study_schema_text
+    if kind == "roadmap":
+        from archspec.roadmap.schema import roadmap_schema_text
 
-    return recipe_schema_text() if kind == "recipe" else study_schema_text()
+        return roadmap_schema_text()
+    from archspec.study.schema import recipe_schema_text, rule_schema_text, study_schema_text
+
+    texts = {"recipe": recipe_schema_text, "study": study_schema_text, "rule": rule_schema_text}
+    return texts[kind]()
 
 
 def _planned(source: str, settings: list[str] | None) -> tuple[NetworkSpec, NetworkPlan]:
@@ -394,7 +403,8 @@ def _counts(sums: Totals) -> dict[str, Any]:
     return {"params": sums.params, "flops": sums.flops, "activations": sums.activations}
 
 
-def _whole(sums: Totals, field: int | None) -> dict[str, Any]:
+def costs_row(sums: Totals, field: int | None) -> dict[str, Any]:
+    """All counts of a network or of a part of it, as `--json` prints them."""
     return {
         **_counts(sums),
         "depth": sums.depth,

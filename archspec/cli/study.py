@@ -8,7 +8,7 @@ import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -106,12 +106,7 @@ def study(
             raise RunError(
                 f"{file} says what was asked; only --seeds, --device, --retry and --json go with it"
             )
-        folder = StudyFolder.open(Path(file))
-        if folder.asked.data is not None and (seeds or 0) > folder.asked.seeds:
-            from archspec.study.training import check_data
-
-            check_data(folder.asked)
-        folder = folder.ask_for(seeds or folder.asked.seeds)
+        folder = with_seeds(StudyFolder.open(Path(file)), seeds)
     else:
         text = read_study(file, [edit_of(setting) for setting in settings or ()])
         if side is not None or small is not None:
@@ -133,21 +128,38 @@ def study(
             command="archspec " + shlex.join(sys.argv[1:]),
         )
         folder = begin_study(text, wish, out)
-    _run(folder, device, retry, as_json)
+    run_arms(folder, "study", device, retry, as_json)
+    _finish(folder, as_json)
 
 
 def resume_study(run: Path, as_json: bool) -> None:
     """Go on with a run that was stopped or killed."""
-    from archspec.runs import changed_versions
     from archspec.study.folder import StudyFolder
 
     folder = StudyFolder.open(run)
+    tell_versions(folder)
+    run_arms(folder, "study", quiet=as_json)
+    _finish(folder, as_json)
+
+
+def tell_versions(folder: StudyFolder) -> None:
+    """Say which versions are others than when the run began."""
+    from archspec.runs import changed_versions
+
     changed = changed_versions(folder.asked.versions)
     if changed:
         typer.echo(
             f"note: versions differ, so later trainings may, too: {', '.join(changed)}", err=True
         )
-    _run(folder, None, False, as_json)
+
+
+def with_seeds(folder: StudyFolder, seeds: int | None) -> StudyFolder:
+    """Ask a run for so many seeds; more of them need the data that it began with."""
+    if folder.asked.data is not None and (seeds or 0) > folder.asked.seeds:
+        from archspec.study.training import check_data
+
+        check_data(folder.asked)
+    return folder.ask_for(seeds or folder.asked.seeds)
 
 
 def report_study(run: Path) -> None:
@@ -157,11 +169,11 @@ def report_study(run: Path) -> None:
     _finish(StudyFolder.open(run), False)
 
 
-def _heading(folder: StudyFolder) -> str:
+def _heading(folder: StudyFolder, arm: str = "arm") -> str:
     from archspec.quantities import several
 
     asked, text = folder.asked, folder.study
-    arms = several(len(asked.arms), "arm")
+    arms = several(len(asked.arms), arm)
     if text.measure is not None:
         return f"{text.name}: {arms} on {asked.device}\nrun folder {folder.path}"
     form = "networks at their own resolution"
@@ -173,8 +185,17 @@ def _heading(folder: StudyFolder) -> str:
     )
 
 
-def _run(folder: StudyFolder, named: str | None, retry: bool, quiet: bool) -> None:
-    """Do what is not done yet, on a device of its own where one is named, and show all."""
+def run_arms(
+    folder: StudyFolder,
+    command: Literal["study", "roadmap"],
+    named: str | None = None,
+    retry: bool = False,
+    quiet: bool = False,
+) -> None:
+    """Do what is not done yet, on a device of its own where one is named.
+
+    command: which one goes on with the run where it is stopped.
+    """
     from archspec.study.run import measure_study, run_study
     from archspec.train.devices import checked_device
 
@@ -182,7 +203,7 @@ def _run(folder: StudyFolder, named: str | None, retry: bool, quiet: bool) -> No
     device = str(checked_device(named or folder.asked.device))
     watch = _silent if quiet else _tell
     if not quiet:
-        typer.echo(_heading(folder))
+        typer.echo(_heading(folder, "arm" if command == "study" else "row"))
     try:
         if folder.study.measure is None:
             from archspec.study.training import check_data, study_trainer
@@ -197,9 +218,9 @@ def _run(folder: StudyFolder, named: str | None, retry: bool, quiet: bool) -> No
                 folder, lambda spec, how: measure_latency(spec, how, device), watch, retry
             )
     except KeyboardInterrupt:
-        typer.echo(f"\nstopped; what is finished is kept: archspec study {folder.path}", err=True)
+        again = f"archspec {command} {folder.path}"
+        typer.echo(f"\nstopped; what is finished is kept: {again}", err=True)
         raise typer.Exit(130) from None
-    _finish(folder, quiet)
 
 
 def _tell(step: Step) -> None:

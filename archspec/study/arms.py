@@ -108,7 +108,7 @@ def lengths(study: Study, recipes: Sequence[Recipe], epochs: int | None) -> list
 
 
 class _Planner:
-    """Reads arm after arm; under `cumulative` the edits of those before are kept."""
+    """Reads arm after arm; under `cumulative` the edits of adopted ones before are kept."""
 
     def __init__(
         self,
@@ -133,6 +133,7 @@ class _Planner:
         recipe_edits: list[MarkedDict] = []
         for index, arm in enumerate(self.study.arms):
             here = ("arms", index)
+            kept = spec, edits, recipe, recipe_edits
             try:
                 if arm.spec is not None or not self.study.cumulative:
                     spec, edits = self._path(arm.spec, NETWORK, (*here, "spec")) or self.spec, []
@@ -142,6 +143,8 @@ class _Planner:
                 edits = [*edits, self._marked(arm.set)]
                 recipe_edits = [*recipe_edits, self._marked(arm.recipe_set)]
                 yield self._arm(arm, spec, edits, recipe, recipe_edits)
+                if not arm.adopted:
+                    spec, edits, recipe, recipe_edits = kept
             except SpecError as error:
                 mark, own = error.mark, find_mark(self.tree, here)
                 if mark is None or (own is not None and any(edits) and mark.file != own.file):

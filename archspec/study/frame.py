@@ -119,8 +119,8 @@ def summary(frame: pd.DataFrame, study: Study) -> pd.DataFrame:
     mean, sd (of the sample) and the 95% interval of the mean, by Student's t with n - 1 degrees of
     freedom; difference: to the baseline, over the seeds that both have, paired by seed, with the
     interval of its mean. An interval needs two seeds that differ; nan where there is none. Under
-    `cumulative` the baseline is the arm before, of those that were run. The paper's difference is
-    to the paper's figure of the same baseline.
+    `cumulative` the baseline is the adopted arm before, of those that were run. The paper's
+    difference is to the paper's figure of the same baseline.
     """
     import pandas as pd
 

@@ -1,4 +1,4 @@
-"""JSON Schemas of recipes and studies, made of their records: see `archspec.schema`.
+"""JSON Schemas of recipes, studies and scaling rules, made of their records: see `archspec.schema`.
 
 What an edit may name is spelled out, too, path by path, so that an editor completes
 `optimizer.lr` under `set`.
@@ -14,6 +14,17 @@ from typing import Any
 from pydantic import BaseModel
 
 from archspec.resolve import FORMAT, Kind
+from archspec.scaling.rule import (
+    RULE,
+    Law,
+    Point,
+    Rounding,
+    Rule,
+    Shares,
+    SideRounding,
+    Stages,
+    WidthRounding,
+)
 from archspec.schema import ANY_TEXT, COUNT, Schema, draft7, fields, first_line, told
 from archspec.spec import Input
 from archspec.strict import Strict
@@ -29,17 +40,20 @@ from archspec.train.recipe import (
     Schedule,
 )
 
+#: schemas by record and field
+Loose = dict[tuple[type[BaseModel], str], Schema]
 RECIPE_RECORDS = (Recipe, Optimizer, Schedule, Augment, Crop, RandAugment, Resolution)
 STUDY_RECORDS = (Study, Arm, Paper, Measure)
+RULE_RECORDS = (Rule, Law, Shares, Stages, Point, Rounding, WidthRounding, SideRounding)
 #: a text's own `set`, and an edit of a network
-_SETTINGS: Schema = {"type": "object"}
-_RECIPE_EDITS: Schema = {"$ref": "#/definitions/recipe_edits"}
+SETTINGS: Schema = {"type": "object"}
+RECIPE_EDITS: Schema = {"$ref": "#/definitions/recipe_edits"}
 _EXTENDS = "A shipped {noun}'s name, or a path inside this file's folder; keys replace."
-_SET = "path: value, applied after extends."
+SET = "path: value, applied after extends."
 #: fields whose records take more than their types say, or say nothing of it
-_LOOSE: dict[tuple[type[BaseModel], str], Schema] = {
-    (Arm, "set"): _SETTINGS,
-    (Arm, "recipe_set"): _RECIPE_EDITS,
+_LOOSE: Loose = {
+    (Arm, "set"): SETTINGS,
+    (Arm, "recipe_set"): RECIPE_EDITS,
     (Paper, "params"): COUNT,
     (Paper, "flops"): COUNT,
     (Study, "small"): {
@@ -68,25 +82,33 @@ _PLAIN = {
 
 def recipe_schema() -> Schema:
     """The schema of a recipe, shipped or not."""
-    definitions = _definitions(RECIPE_RECORDS) | {"recipe_edits": _recipe_edits()}
-    networks = {"type": "object", "additionalProperties": _RECIPE_EDITS}
+    definitions = definitions_of(RECIPE_RECORDS)
+    networks = {"type": "object", "additionalProperties": RECIPE_EDITS}
     extra = {
-        "set": told({"allOf": [_RECIPE_EDITS]}, _SET),
+        "set": told({"allOf": [RECIPE_EDITS]}, SET),
         "networks": told(networks, _docs(Recipe)["networks"]),
     }
-    return _text("A recipe: how a network is trained.", Recipe, RECIPE, extra, definitions)
+    return schema_of("A recipe: how a network is trained.", Recipe, RECIPE, extra, definitions)
 
 
 def study_schema() -> Schema:
     """The schema of a study, shipped or not."""
-    definitions = _definitions((*RECIPE_RECORDS, *STUDY_RECORDS))
-    definitions["recipe_edits"] = _recipe_edits()
+    definitions = definitions_of((*RECIPE_RECORDS, *STUDY_RECORDS))
     # a text that extends another may state a part of what is measured
     del definitions["Measure"]["required"]
-    extra = {"set": told(_SETTINGS, _SET)}
-    text = _text("A study: networks and recipes to compare.", Study, STUDY, extra, definitions)
+    extra = {"set": told(SETTINGS, SET)}
+    text = schema_of("A study: networks and recipes to compare.", Study, STUDY, extra, definitions)
     text["then"]["properties"] = {"measure": {"required": ["resolutions"]}}
     return text
+
+
+def rule_schema() -> Schema:
+    """The schema of a scaling rule, shipped or not."""
+    definitions = definitions_of(RULE_RECORDS)
+    del definitions["recipe_edits"]
+    extra = {"set": told(SETTINGS, SET)}
+    what = "A scaling rule: how depth, width and resolution grow together."
+    return schema_of(what, Rule, RULE, extra, definitions)
 
 
 def recipe_schema_text() -> str:
@@ -99,10 +121,19 @@ def study_schema_text() -> str:
     return json.dumps(study_schema(), indent=1, ensure_ascii=False) + "\n"
 
 
-def _text(
+def rule_schema_text() -> str:
+    """The schema as it stands in specs/rule.schema.json."""
+    return json.dumps(rule_schema(), indent=1, ensure_ascii=False) + "\n"
+
+
+def schema_of(
     what: str, record: type[Strict], kind: Kind, extra: Schema, definitions: Schema
 ) -> Schema:
-    """The schema of a kind of text; who extends nothing states what has no default."""
+    """The schema of a kind of text; who extends nothing states what has no default.
+
+    definitions: of its records, by name, and `recipe_edits`. extra: keys that are no fields of
+    `record`, with their schemas.
+    """
     place = f"#/definitions/{record.__name__}/properties"
     extra = {"extends": told(ANY_TEXT, _EXTENDS.format(noun=kind.noun)), **extra}
     needed = [key for key in definitions[record.__name__]["required"] if key != "name"]
@@ -119,21 +150,28 @@ def _text(
     }
 
 
-def _definitions(records: tuple[type[Strict], ...]) -> Schema:
-    return {record.__name__: _record(record) for record in records}
+def definitions_of(records: tuple[type[Strict], ...], loose: Loose | None = None) -> Schema:
+    """Schemas of records by name, and of edits of recipes.
+
+    loose: fields that take more than their types say, or say nothing of it, beside those known
+    here.
+    """
+    known = {**_LOOSE, **(loose or {})}
+    found = {record.__name__: _record(record, known) for record in records}
+    return {**found, "recipe_edits": _recipe_edits()}
 
 
-def _record(record: type[Strict]) -> Schema:
+def _record(record: type[Strict], loosened: Loose) -> Schema:
     held = record.model_json_schema(ref_template="#/definitions/{model}")
     docs = _docs(record)
     properties: Schema = {}
     # a field says what it is, else its record does
     for name, field in held["properties"].items():
-        loose = _LOOSE.get((record, name))
+        loose = loosened.get((record, name))
         known = draft7(field, alone=False) if loose is None else loose
         inner = [first_line(item) for item in _records_of(record.model_fields[name].annotation)]
         words = [docs.get(name, "".join(inner[:1])), _default(field.get("default"))]
-        if record in (Recipe, Study):
+        if "format" in held["properties"]:
             words[0] = _PLAIN.get(name, words[0])
         # beside $ref nothing is read
         plain = {"allOf": [known]} if "$ref" in known else known
@@ -159,7 +197,7 @@ def _docs(record: type[BaseModel]) -> dict[str, str]:
     """What a record's docstring says of its fields, as in `lr: the peak. mixup, cutmix: alpha`."""
     _, _, told_of = (record.__doc__ or "").partition("\n\n")
     words = " ".join(told_of.split())
-    parts = re.split(r"(?:^|(?<=[.;,] ))([a-z_]+(?:, [a-z_]+)*): ", words)
+    parts = re.split(r"(?:^|(?<=[.;,] ))([a-z0-9_]+(?:, [a-z0-9_]+)*): ", words)
     known = {*record.model_fields, "networks"}
     found: dict[str, str] = {}
     for names, text in zip(parts[1::2], parts[2::2], strict=True):

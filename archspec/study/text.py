@@ -44,14 +44,14 @@ def _folder_name(name: str) -> str:
     ending = Path(plain).suffix in (".yaml", ".json", ".html", ".csv")
     if plain == "lock":
         raise LawError(
-            f"an arm's name is a folder's, and a run has a file lock, but got {shown(name)}; "
+            f"this name is a folder's, and a run has a file lock, but got {shown(name)}; "
             "choose another name"
         )
     # a comma parts names on the command line
     if not name.isprintable() or set(name) & set("/\\,") or name[0] in ". " or ending:
         raise LawError(
-            "an arm's name is a folder's: printable, without slashes, commas, a leading dot or "
-            f"blank, or the ending of a file, but got {shown(name)}"
+            "this name is a folder's: printable, without slashes, commas, a leading dot or blank, "
+            f"or the ending of a file, but got {shown(name)}"
         )
     return name
 
@@ -71,15 +71,20 @@ def _small(raw: object) -> object:
     return raw
 
 
+ArmName = Annotated[Name, AfterValidator(_folder_name)]
 Settings = Annotated[Any, BeforeValidator(_settings)]
 Small = Annotated[bool | int | Literal["auto"], BeforeValidator(_small)]
 Patch = Annotated[int, Field(strict=True, ge=1, le=64)]
 
 
 class Paper(Strict):
-    """What a paper prints of an arm: top-1 in percent, counts, and where."""
+    """What a paper prints of an arm: top-1 in percent, counts, and where.
+
+    top1_std: its standard deviation over the paper's seeds, in percentage points.
+    """
 
     top1: Annotated[float, Field(ge=0, le=100)] | None = None
+    top1_std: Annotated[float, Field(ge=0, le=100)] | None = None
     params: Count | None = None
     flops: Count | None = None
     source: str = ""
@@ -90,15 +95,17 @@ class Arm(Strict):
 
     group: arms of a group are compared with each other. spec, recipe: names or paths; null is the
     study's. set, recipe_set: edits of both, as a mapping of path: value. patch: as the study's.
+    adopted: false leaves this arm's edits out of those after it, where the study is cumulative.
     """
 
-    name: Annotated[Name, AfterValidator(_folder_name)]
+    name: ArmName
     group: Name | None = None
     spec: Name | None = None
     set: Settings = {}
     recipe: Name | None = None
     recipe_set: Settings = {}
     patch: Patch | None = None
+    adopted: bool = True
     paper: Paper = Paper()
     note: str = ""
 
@@ -142,9 +149,9 @@ class Study(Strict):
     data's images are of 64 pixels or less; patch: side of the patches that the stem takes then.
     epochs: of every arm, or null for each recipe's own; where not equal_epochs, of the first arm,
     and the others keep their ratio to it. seeds: trainings of each arm. cumulative: an arm's edits
-    come on top of all before. baseline: the arm that differences are taken from; null is the
-    first of each group, or the previous arm where cumulative. measure: cost and latency instead
-    of accuracy.
+    come on top of all before it that are adopted. baseline: the arm that differences are taken
+    from; null is the first of each group, or the previous adopted arm where cumulative. measure:
+    cost and latency instead of accuracy.
     """
 
     format: Literal[1] = FORMAT
@@ -183,6 +190,9 @@ class Study(Strict):
                 key = "recipe" if arm.recipe is not None else "recipe_set"
                 law = "an arm that is measured is not trained; remove it"
                 raise LawError(law, ("arms", index, key), True)
+            if not arm.adopted and not self.cumulative:
+                law = "adopted: false is of a cumulative study, whose arms build on each other"
+                raise LawError(law, ("arms", index, "adopted"), True)
             if arm.spec is None and self.spec is None and not (self.cumulative and index):
                 law = "an arm needs a spec, its own or the study's"
                 raise LawError(law, ("arms", index))
@@ -211,7 +221,7 @@ class Study(Strict):
             first = firsts.setdefault(arm.group, arm.name)
             against = self.baseline or (previous if self.cumulative else first)
             found[arm.name] = against if against != arm.name else None
-            previous = arm.name
+            previous = arm.name if arm.adopted else previous
         return found
 
     def dump(self) -> str:
@@ -268,8 +278,12 @@ def parse_study(text: str, name: str = "study") -> Study:
 __all__ = [
     "STUDY",
     "Arm",
+    "ArmName",
     "Measure",
+    "Name",
     "Paper",
+    "Patch",
+    "Settings",
     "Study",
     "make_study",
     "parse_study",

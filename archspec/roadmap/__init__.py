@@ -1,0 +1,1 @@
+"""Roadmaps: from one network to another by named steps, each costed, each trained if asked."""
