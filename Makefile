@@ -6,6 +6,8 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+# tests at once; those of one file stay together, for what they share is made once a file
+WORKERS ?= 2
 INSTALLED := .venv/.installed
 
 help: ## list the targets
@@ -25,7 +27,7 @@ search: $(INSTALLED) ## search the default space at 4.5 GFLOPs
 	$(BIN)/archspec search --budget 4.5GFLOPs
 
 test: $(INSTALLED) ## run the tests, save those marked browser, gpu or slow
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 check: $(INSTALLED) ## format, lint, types and floors, changing nothing
 	$(BIN)/ruff format --check .

@@ -110,10 +110,16 @@ def scale(
             rich_help_panel=CURVES,
         ),
     ] = None,
-    latency: Annotated[
-        bool,
-        typer.Option("--latency", help="Measure each network, too.", rich_help_panel=CURVES),
-    ] = False,
+    timed: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=200,
+            help="Networks a rule whose forward pass is timed; 0: none.",
+            show_default="4",
+            rich_help_panel=CURVES,
+        ),
+    ] = None,
     batch: Annotated[
         int | None,
         typer.Option(
@@ -141,7 +147,9 @@ def scale(
 
     A rule is applied at --phi, at --times the FLOPs by its law, or solved to land --to a budget.
     """
+    from archspec.cli import curves
     from archspec.fit import ENOUGH
+    from archspec.scaling.curve import Source
     from archspec.scaling.rule import read_rule, rule_of
     from archspec.spec import read_spec
 
@@ -153,10 +161,24 @@ def scale(
     edits = [edit_of(text) for text in rule_settings or ()]
     if curve:
         _alone("--curve", phi=phi, times=times, line=line, also=also)
-        raise SpecError("--curve is not there yet")
-    curves = {"--points": points, "--latency": latency, "--batch": batch, "--device": device}
-    for option, given in {**curves, "--markdown": as_markdown}.items():
-        if given:
+        how = curves.Asked(
+            rule or [],
+            edits,
+            to,
+            points or curves.POINTS,
+            curves.TIMED if timed is None else timed,
+            batch or 1,
+            device,
+        )
+        source = Source(spec, tuple(edit_of(text) for text in settings or ()))
+        if as_markdown:
+            print(curves.markdown(network, source, how), end="")
+        else:
+            curves.draw(network, source, how, out, as_json)
+        return
+    others = {"--points": points, "--timed": timed, "--batch": batch, "--device": device}
+    for option, given in {**others, "--markdown": as_markdown or None}.items():
+        if given is not None:
             raise SpecError(f"{option} goes with --curve")
     if len(rule or ()) > 1:
         raise SpecError("one --rule scales a network; several stand beside each other in --curve")

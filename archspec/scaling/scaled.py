@@ -17,6 +17,7 @@ from archspec.marks import copy_tree
 from archspec.paths import KeyPath, assign
 from archspec.plan import NetworkPlan
 from archspec.planning import plan_network
+from archspec.quantities import several
 from archspec.scaling.line import Line, LineFit, fit_line, scaled_line
 from archspec.scaling.places import Places, StagePlaces, find_places
 from archspec.scaling.rounding import (
@@ -173,7 +174,7 @@ class Scaler:
         found, stages = line.stages(), self.spec.stages
         if len(found.widths) != len(stages):
             raise LawError(
-                f"RegNet's line gives {len(found.widths)} stages, but the network has "
+                f"RegNet's line gives {several(len(found.widths), 'stage')}, but the network has "
                 f"{len(stages)}; choose another line or phi, or a rule that grows stage by stage"
             )
         # the knob itself is at most the width
