@@ -66,7 +66,8 @@ def differences(a: NetworkSpec, b: NetworkSpec) -> list[Difference]:
             found += _values(f"{path}.{key}", first[key], second[key])
     for name in dict.fromkeys([*a.units, *b.units]):
         found += _present(f"units.{name}", a.units.get(name), b.units.get(name))
-    compare = _Nodes({**shipped_units(), **_knobs_of(a), **_knobs_of(b)})
+    paddings = (a.defaults.padding == "same", b.defaults.padding == "same")
+    compare = _Nodes({**shipped_units(), **_knobs_of(a), **_knobs_of(b)}, paddings)
     found += compare.lists("stem", a.stem, b.stem)
     for index, (first, second) in enumerate(zip_longest(a.stages, b.stages)):
         found += compare.stages(f"stages.{index}", first, second)
@@ -90,10 +91,13 @@ def cost_changes(a: NetworkPlan, b: NetworkPlan) -> list[CostChange]:
 
 
 class _Nodes:
-    """Compares node lists; `units` tells the defaults of knobs that are left out."""
+    """Compares node lists; `units` tells the defaults of knobs that are left out.
 
-    def __init__(self, units: Mapping[str, Any]) -> None:
-        self.units = units
+    padded: whether windows of either side are SAME where they do not say so themselves.
+    """
+
+    def __init__(self, units: Mapping[str, Any], padded: tuple[bool, bool]) -> None:
+        self.units, self.padded = units, padded
 
     def stages(self, path: str, a: Stage | None, b: Stage | None) -> Iterator[Difference]:
         if a is None or b is None:
@@ -169,9 +173,8 @@ class _Nodes:
                 yield from self.lists(f"{path}.{knob}", first or (), second or ())  # type: ignore[arg-type]
                 continue
             implied = "before" if knob not in a.knobs else "after" if knob not in b.knobs else ""
-            default = self.default(a.name, knob)
-            first = default if implied == "before" else first
-            second = default if implied == "after" else second
+            first = self.default(a.name, knob, 0) if implied == "before" else first
+            second = self.default(a.name, knob, 1) if implied == "after" else second
             yield from _values(f"{path}.{knob}", first, second, implied)
 
     def residuals(self, path: str, a: Residual, b: Residual) -> Iterator[Difference]:
@@ -188,7 +191,9 @@ class _Nodes:
         yield from _values(f"{path}.drop_path", a.drop_path, b.drop_path)
         yield from _values(f"{path}.add", a.add, b.add)
 
-    def default(self, name: str, knob: str) -> Any:
+    def default(self, name: str, knob: str, side: int) -> Any:
+        if knob == "same" and name in LAYERS:
+            return self.padded[side]
         unit = self.units.get(name)
         if isinstance(unit, Unit):
             return unit.knobs[knob].default

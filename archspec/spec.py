@@ -285,6 +285,17 @@ class NetworkSpec(Strict):
         """The tree that this spec was made from, with places; None for one made in Python."""
         return self._tree
 
+    def without_files(self) -> NetworkSpec:
+        """This network as a text that may stand anywhere: files beside it are no longer named."""
+        named = {key: getattr(self, key) for key in ("weights", "scaling")}
+        beside = [key for key, name in named.items() if name is not None and name.endswith(YAML)]
+        return self.model_copy(update=dict.fromkeys(beside)) if beside else self
+
+    def architecture(self) -> NetworkSpec:
+        """What the network is: without its name, notes, published figures, weights and rule."""
+        words = dict.fromkeys(("weights", "scaling", "reference"))
+        return self.model_copy(update={"name": "x", "doc": "", **words})
+
     def text(self) -> Any:
         """A tree of the whole text that may be changed: that which the spec was read from, or
         where it is no longer that one, its dump."""

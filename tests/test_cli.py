@@ -547,7 +547,7 @@ def test_the_paths_of_diff_can_be_set() -> None:
     pooled = read_spec("regnety_040").dump()
     made = read_spec("resnet50", [*edits, ("stem", "[{cna: {width: 32, kernel: 3, stride: 2}}]")])
     # names, notes and figures are no part of the architecture
-    others = {"name": "x", "doc": "", "weights": None, "reference": None}
+    others = {"name": "x", "doc": "", "weights": None, "scaling": None, "reference": None}
     wanted = read_spec("regnety_040").model_copy(update=others)
     assert made.model_copy(update=others).dump() == wanted.dump(), pooled
 

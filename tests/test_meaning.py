@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from archspec.cost import leaves, totals
+from archspec.diff import differences
 from archspec.errors import SpecError
 from archspec.layers.convolution import Conv, DwConv
 from archspec.layers.normalization import Act, Norm
@@ -393,3 +394,12 @@ def test_equal_networks_of_one_memory_and_none_cost_the_same(tmp_path: Path) -> 
         shared, alone = make_spec(tree, memory), make_spec(tree)
         assert shared == alone
         assert totals(plan_network(shared)) == totals(plan_network(alone))
+
+
+def test_a_window_that_takes_back_same_padding_differs_from_one_that_says_nothing() -> None:
+    text = "defaults: {padding: same}\nstem: [{conv: {width: 8, kernel: 3, stride: 2SAME}}]\n"
+    plain = parse_spec(text.replace("SAME", ""), "a")
+    taken = parse_spec(text.replace("SAME", ", same: false"), "a")
+    stated = parse_spec(text.replace("SAME", ", same: true"), "a")
+    assert [item.path for item in differences(plain, taken)] == ["stem.conv.same"]
+    assert differences(plain, stated) == []

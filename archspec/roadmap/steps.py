@@ -156,6 +156,7 @@ def _own(roadmap: Roadmap, number: int, arm: PlannedArm, paper: Paper) -> Networ
             "name": f"{roadmap.name}_{number}",
             "doc": f"{arm.name}, row {number} of the roadmap {roadmap.name}.",
             "weights": None,
+            "scaling": None,
             "reference": Figures(**figures) if published else None,
         }
     )
