@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "benchmarks" / "README.md"]
 PAGES += sorted((ROOT / "docs").glob("*.md"))
 #: commands that answer at once; searches belong to the tests of the search
-CHEAP = ("check", "show", "cost", "diff", "zoo")
+CHEAP = ("check", "show", "cost", "diff", "scale", "zoo")
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"# (\w+\.yaml)\n")
 LINK = re.compile(r"\]\(([^)#:]+)\)")

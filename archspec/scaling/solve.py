@@ -29,45 +29,81 @@ class Landed(NamedTuple):
     tries: int
 
 
+class Phis:
+    """Networks of a scaler by phi, each made once; where a law breaks, SpecError each time."""
+
+    def __init__(self, scaler: Scaler) -> None:
+        self.scaler = scaler
+        self.known: dict[float, Scaled | SpecError] = {}
+        #: by the identity of their specs, which are kept: the solver hands these back
+        self.made: dict[int, Scaled] = {}
+
+    def at(self, phi: float) -> Scaled:
+        """The network at phi; raises SpecError where none keeps the laws."""
+        if phi not in self.known:
+            try:
+                self.known[phi] = self.keep(self.scaler.at(phi))
+            except SpecError as error:
+                self.known[phi] = error
+        known = self.known[phi]
+        if isinstance(known, SpecError):
+            raise known
+        return known
+
+    def keep(self, scaled: Scaled) -> Scaled:
+        """Remember a network by its spec."""
+        self.made[id(scaled.spec)] = scaled
+        return scaled
+
+    def steps(self, spec: NetworkSpec) -> Iterator[NetworkSpec]:
+        """Networks one step of one stage away from one that was made here."""
+        return (self.keep(scaled).spec for scaled in self.scaler.steps(self.made[id(spec)]))
+
+    def end(self, up: bool, beyond: Callable[[Scaled], bool]) -> float:
+        """The first phi, by whole steps upwards or downwards from 0, whose network is beyond what
+        is looked for; or the last at which the laws hold."""
+        rule = self.scaler.rule
+        limit = min(rule.last, FURTHEST) if up else max(rule.first, -FURTHEST)
+        phi, step = 0.0, 1.0
+        while step >= NUDGE and not beyond(self.at(phi)):
+            following = min(phi + step, limit) if up else max(phi - step, limit)
+            if following == phi:
+                break
+            try:
+                self.at(following)
+            except SpecError:
+                step /= 4
+                continue
+            phi = following
+        return phi
+
+
 def scale_to(spec: NetworkSpec, rule: Rule, limits: Mapping[str, float]) -> Landed:
     """The largest network of the rule that exceeds no limit, then single-stage steps to within 2%
     of one, of what the rule itself moves; where they are too coarse, the nearest below.
 
     limits: flops, params, activations (counts) or traffic (bytes) of one image. Raises FitError
-    where even the smallest network is too costly or the largest too cheap, SpecError where the rule
-    cannot be applied to the network.
+    where even the smallest network is too costly, SpecError where the rule cannot be applied to
+    the network.
     """
-    scaler = Scaler(spec, rule)
-    return land(scaler, limits)
+    return land(Scaler(spec, rule), limits)
 
 
 def land(scaler: Scaler, limits: Mapping[str, float]) -> Landed:
     """`scale_to` with a scaler that is there already."""
-    at_phi: dict[float, Scaled] = {}
-    #: by the identity of their specs, which are kept here: the solver hands these back
-    made: dict[int, Scaled] = {}
+    phis = Phis(scaler)
 
-    def at(phi: float) -> NetworkSpec:
-        if phi not in at_phi:
-            at_phi[phi] = scaler.at(phi)
-            made[id(at_phi[phi].spec)] = at_phi[phi]
-        return at_phi[phi].spec
+    def used(scaled: Scaled) -> float:
+        return used_share(totals(scaled.plan), limits)
 
-    def around(spec: NetworkSpec) -> Iterator[NetworkSpec]:
-        for scaled in scaler.steps(made[id(spec)]):
-            made[id(scaled.spec)] = scaled
-            yield scaled.spec
-
-    def used(phi: float) -> float:
-        at(phi)
-        return used_share(totals(at_phi[phi].plan), limits)
-
-    low, high = _end(scaler, used, -1.0), _end(scaler, used, 1.0)
+    low = phis.end(False, lambda scaled: used(scaled) <= 1)
+    high = phis.end(True, lambda scaled: used(scaled) > 1)
+    along = Along(lambda phi: phis.at(phi).spec, low, high, NUDGE)
     try:
-        fitted = fit_along(Along(at, low, high, NUDGE), around, limits)
+        fitted = fit_along(along, phis.steps, limits)
     except FitError as error:
         raise FitError(f"{scaler.spec.name} by rule {scaler.rule.name}: {error}") from None
-    landed = Landed(made[id(fitted.spec)], fitted.used, fitted.tries)
+    landed = Landed(phis.made[id(fitted.spec)], fitted.used, fitted.tries)
     return _beside(scaler, landed, limits) if scaler.rule.line and landed.used < ENOUGH else landed
 
 
@@ -84,25 +120,4 @@ def _beside(scaler: Scaler, landed: Landed, limits: Mapping[str, float]) -> Land
     return landed._replace(tries=landed.tries + 2 * BESIDE + 1)
 
 
-def _end(scaler: Scaler, used: Callable[[float], float], direction: float) -> float:
-    """A phi beyond the budget in this direction, or the last one at which the laws hold."""
-    rule = scaler.rule
-    limit = max(rule.first, -FURTHEST) if direction < 0 else min(rule.last, FURTHEST)
-    phi, step = 0.0, 1.0
-    while step >= NUDGE:
-        following = phi + direction * step
-        following = max(following, limit) if direction < 0 else min(following, limit)
-        if following == phi:
-            break
-        try:
-            share = used(following)
-        except SpecError:
-            step /= 4
-            continue
-        phi = following
-        if (share <= 1) == (direction < 0):
-            break
-    return phi
-
-
-__all__ = ["Landed", "land", "scale_to"]
+__all__ = ["NUDGE", "Landed", "Phis", "land", "scale_to"]
