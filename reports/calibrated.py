@@ -38,6 +38,13 @@ class Calibrated(NamedTuple):
 
 def calibrated(info: RunInfo, calibration: Mapping[str, Any] | None) -> Calibrated:
     """The words, the table, and a command; `calibration` as search.calibration.find gives it."""
+    if info.scaling is not None:
+        return Calibrated(
+            (
+                "How well this score ranks rules of scaling by what their networks reach when they "
+                "are trained is not known; one size up tells only how steady it is.",
+            )
+        )
     if calibration is None:
         unknown = "How well this score ranks trained networks of this space has not been measured."
         return Calibrated((unknown,), calibrate_command(info))

@@ -140,7 +140,7 @@ function legend(place, traces, prefix = "") {
 
 function tell(event, lead) {
   const row = event.points[0].customdata;
-  const facts = [["Score", digits(points.score[row], 4)],
+  const facts = [["Score", digits(points.score[row], 4)], ...ruleFacts(row),
     ...Object.values(data.metrics).map((metric) => [metric.label, costWithUnit(metric, row)])];
   const tip = byId("tip");
   tip.replaceChildren(make("strong", {}, title(row)), make("div", { class: "kind" }, lead(event, row)),

@@ -46,7 +46,8 @@ function title(row) { return points.title[row]; }
 function stages(row) { return points.stages[row] ? points.stages[row].split(" | ") : []; }
 
 function kindWords(row) {
-  const kind = { search: "Search", random: "Random baseline", shipped: "Shipped network" };
+  const kind = { search: "Search", random: "Random baseline",
+    shipped: data.rules === null ? "Shipped network" : "Published rule", larger: "One size up" };
   const words = [kind[points.kind[row]]];
   if (points.state[row] !== "scored") words.push(points.state[row]);
   else if (data.fronts[state.axis].includes(row)) words.push("on the front");

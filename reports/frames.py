@@ -1,8 +1,8 @@
 """What to show, computed from the frame of a run: the figures and the page only draw it.
 
-A frame has one row a trial. `kind` says who proposed it (search, random, shipped) and `state` what
-became of it (scored, repeat, pruned, infeasible, failed); `score` is better when higher, costs when
-lower.
+A frame has one row a trial. `kind` says who proposed it (search, random, shipped; larger: a rule
+that the search found, one size up) and `state` what became of it (scored, repeat, pruned,
+infeasible, failed); `score` is better when higher, costs when lower.
 Each kind counts its trials from 0, so a row is known by its position in the frame.
 """
 
@@ -71,12 +71,20 @@ def scored(frame: pd.DataFrame, *kinds: str) -> pd.DataFrame:
 
 
 def titles(frame: pd.DataFrame) -> list[str]:
-    """What each row is called: `Trial 17`, `Random 17`, or the name of a shipped network."""
+    """What each row is called: `Trial 17`, `Random 17`, `Trial 17, one size up`, or the name of a
+    shipped network."""
     words = {"search": "Trial", "random": "Random", "shipped": "Shipped"}
-    return [
-        name if kind == "shipped" and isinstance(name, str) else f"{words[kind]} {number}"
-        for kind, number, name in zip(frame["kind"], frame["number"], frame["name"], strict=True)
-    ]
+    repeated = frame["of"] if "of" in frame else frame["number"]
+    called = []
+    for kind, number, name, of in zip(
+        frame["kind"], frame["number"], frame["name"], repeated, strict=True
+    ):
+        if kind == "larger":
+            called.append(f"Trial {int(of)}, one size up")
+        else:
+            shipped = kind == "shipped" and isinstance(name, str)
+            called.append(name if shipped else f"{words[kind]} {number}")
+    return called
 
 
 def front(

@@ -117,7 +117,8 @@ function drawOverlay(chart, traces, budget) {
   }
   const rivals = named.map(({ spot }) => spot);
   for (const { spot, row } of named.sort((a, b) => a.spot.y - b.spot.y)) {
-    const name = title(row).length > 30 ? `${title(row).slice(0, 29)}…` : title(row);
+    const whole = markName(row);
+    const name = whole.length > 30 ? `${whole.slice(0, 29)}…` : whole;
     const place = bestPlace(spot, textWidth(name), frame, taken, marks, rivals);
     if (place === null) continue;
     taken.push(place.box);

@@ -34,6 +34,7 @@ function start() {
   else byId("panel").append(make("p", { class: "note" }, "No trial was scored, so there is no front."));
   if (front.length > 0) state.overlay();
 
+  startRules();
   for (const input of document.querySelectorAll("[name=axis]")) {
     input.addEventListener("change", () => showAxis(input.value));
   }
@@ -46,7 +47,7 @@ function start() {
   for (const button of document.querySelectorAll("[data-copy]")) {
     button.addEventListener("click", () => copy(button.dataset.copy, button));
   }
-  for (const button of document.querySelectorAll(".numbers [data-row]")) {
+  for (const button of document.querySelectorAll("[data-row]")) {
     button.addEventListener("click", () => {
       select(Number(button.dataset.row));
       if (!narrow.matches) byId("panel").scrollIntoView({ behavior: "smooth", block: "nearest" });
@@ -55,7 +56,7 @@ function start() {
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") byId("panel").classList.remove("open");
   });
-  dark.addEventListener("change", () => { drawFront(); drawHistory(); });
+  dark.addEventListener("change", () => { drawFront(); drawHistory(); drawRules(); });
 }
 
 start();

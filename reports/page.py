@@ -17,12 +17,13 @@ from reports.metrics import COSTS
 from reports.offline import part, policy
 from reports.palette import DARK, LIGHT
 from reports.payload import first_axis, payload, script_safe
+from reports.rules import CONSTANTS, rules_page
 
 if TYPE_CHECKING:
     from search.folder import RunInfo
 
 NEXT_COMMANDS = ("archspec show FILE --layers", "archspec cost FILE --fvcore")
-SCRIPTS = ("dom.js", "labels.js", "chart.js", "panel.js", "table.js", "page.js")
+SCRIPTS = ("dom.js", "labels.js", "chart.js", "panel.js", "table.js", "rules.js", "page.js")
 
 
 def write_page(
@@ -32,18 +33,20 @@ def write_page(
     *,
     next_commands: Sequence[str] = NEXT_COMMANDS,
     files: Mapping[int, str] | None = None,
+    rules: Mapping[int, str] | None = None,
     calibration: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write the page of a run to `path` and return it; the same input gives the same bytes.
 
     `next_commands` are shown with each network, `FILE` replaced by its file: `files` tells the
     file of a search trial by its number, a shipped network goes by its name, and any other is first
-    saved from the page. `calibration` is the latest of the space, as search.calibration.find gives
-    it: how well the run's score ranks networks whose accuracy is known.
+    saved from the page; `rules` tells the files of scaling rules in the same way. `calibration` is
+    the latest of the space, as search.calibration.find gives it: how well the run's score ranks
+    networks whose accuracy is known.
     """
     plotly = Markup(get_plotlyjs())
     script = Markup("\n".join(part(name) for name in SCRIPTS))
-    data = payload(info, frame, next_commands, files or {})
+    data = payload(info, frame, next_commands, files or {}, rules or {})
     environment = Environment(
         loader=FunctionLoader(part), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -58,6 +61,8 @@ def write_page(
         troubles=troubles(frame),
         titles=titles(frame),
         agreements=agreements(frame),
+        rules=rules_page(info, frame),
+        constants=CONSTANTS,
         calibrated=None if info.training else calibrated(info, calibration),
         policy=policy(plotly, script),
         light=Markup(LIGHT.variables()),

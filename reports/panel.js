@@ -76,6 +76,7 @@ function trainedLines(row) {
 function costTable(row) {
   const table = make("table", {});
   if (points.score[row] !== null) table.append(line("Score", digits(points.score[row], 4)));
+  table.append(...ruleFacts(row).map(([name, value]) => line(name, value)));
   for (const [name, values] of Object.entries(data.parts)) {
     if (name === "train" || values[row] === null) continue; // that is the score
     table.append(line(PARTS[name] ?? `Score, ${name}`, digits(values[row], 4)));
@@ -107,7 +108,7 @@ function shellWord(text) {
 function fileName(row) { return `${title(row).toLowerCase().replace(/[^a-z0-9]+/g, "-")}.yaml`; }
 
 function nextSteps(row) {
-  const known = { search: data.files[points.number[row]], shipped: data.trained?.small ? undefined : title(row) }[points.kind[row]];
+  const known = { search: data.files[points.number[row]], shipped: data.trained?.small || data.rules !== null ? undefined : title(row) }[points.kind[row]];
   const file = known ?? fileName(row);
   const parts = [make("h3", {}, "Go on")];
   if (known === undefined) parts.push(make("p", { class: "note" }, `Save the YAML as ${file} first.`));
@@ -125,7 +126,7 @@ function drawPanel(row) {
   close.addEventListener("click", () => panel.classList.remove("open"));
   const parts = [close, make("p", { class: "eyebrow" }, kindWords(row)), make("h2", {}, title(row))];
   if (points.reason[row] !== null) parts.push(make("p", { class: "why" }, points.reason[row]));
-  parts.push(make("h3", {}, "Cost"), costTable(row), knobTable(row));
+  parts.push(make("h3", {}, "Cost"), costTable(row), knobTable(row), ...ruleParts(row));
   const text = specText(row);
   if (text === null) {
     parts.push(make("p", { class: "note" }, "No spec was recorded for this trial."));

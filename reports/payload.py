@@ -14,6 +14,7 @@ from reports.figures import front_figure, history_figure
 from reports.frames import front, history, titles
 from reports.metrics import COSTS, score_metric
 from reports.palette import DARK, LIGHT, Palette
+from reports.rules import rules_payload
 
 if TYPE_CHECKING:
     from search.folder import RunInfo
@@ -22,7 +23,11 @@ PLAIN = ("number", "kind", "state", "score", "resolution", "target", "stages", "
 
 
 def payload(
-    info: RunInfo, frame: pd.DataFrame, commands: Sequence[str], files: Mapping[int, str]
+    info: RunInfo,
+    frame: pd.DataFrame,
+    commands: Sequence[str],
+    files: Mapping[int, str],
+    rules: Mapping[int, str] | None = None,
 ) -> dict[str, object]:
     """All that page.js needs: points, fronts (one an axis), histories, budgets, figure styles.
 
@@ -50,6 +55,7 @@ def payload(
         },
         "axis": first_axis(info),
         "commands": list(commands),
+        "rules": rules_payload(info, frame, rules or {}),
         "files": {str(number): name for number, name in files.items()},
         "figures": {"light": _styles(info, frame, LIGHT), "dark": _styles(info, frame, DARK)},
     }
@@ -84,6 +90,8 @@ def _styles(info: RunInfo, frame: pd.DataFrame, palette: Palette) -> dict[str, o
             for key in ("x", "y", "customdata", "text", "hovertemplate"):
                 trace.pop(key, None)
             trace.get("error_y", {}).pop("array", None)
+            if info.scaling is not None and trace["meta"] == "shipped":
+                trace["name"] = "Published rules"
     return {**styles, "ink": palette.ink}
 
 

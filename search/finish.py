@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from archspec.scaling.rule import parse_rule
 from search.folder import RunFolder
 
 
@@ -21,10 +22,34 @@ def write_front(folder: RunFolder, best: pd.DataFrame) -> dict[int, Path]:
     return dict(zip(numbers, folder.write_front(specs), strict=True))
 
 
+def write_rules(folder: RunFolder, best: pd.DataFrame) -> dict[int, Path]:
+    """The rules of `best` as files rules/RANK-trialN.yaml, best first, for `archspec scale --rule`;
+    returns files by number. None where networks were searched."""
+    if folder.info.scaling is None:
+        return {}
+    texts, numbers = [], []
+    ranked = best.sort_values("score", ascending=False)
+    for rank, (_, row) in enumerate(ranked.iterrows(), 1):
+        number = int(row["number"])
+        rule = parse_rule(str(row["rule"]))
+        told = rule.model_copy(
+            update={
+                "name": f"{rule.name}_trial{number}",
+                "doc": f"Found for {folder.info.scaling.base} at phi {row['phi']:.3g}, where it "
+                f"scored {row['score']:.4f} ({folder.info.score}). FLOPs double a phi by the law.",
+                "source": f"archspec search: trial {number} of {folder.info.title} under "
+                f"{' and '.join(map(str, folder.info.budgets))}, seed {folder.info.seed}",
+            }
+        )
+        texts.append((f"{rank:02d}-trial{number}", _head(folder, row) + told.dump()))
+        numbers.append(number)
+    return dict(zip(numbers, folder.write_rules(texts), strict=True))
+
+
 def _head(folder: RunFolder, row: pd.Series) -> str:
     info = folder.info
     return (
-        f"# Trial {int(row['number'])} of a search of {info.space} under "
+        f"# Trial {int(row['number'])} of a search of {info.title} under "
         f"{' and '.join(map(str, info.budgets))}, seed {info.seed}.\n"
         f"# {row['flops'] / 1e9:.3f} GFLOPs (multiply-adds), {row['params'] / 1e6:.2f} Mparams, "
         f"{row['activations'] / 1e6:.2f} M activations; score {row['score']:.4f} ({info.score}).\n"

@@ -3,9 +3,12 @@
     RUN/run.json     what was asked: space, budgets, seed, score, versions
     RUN/study.db     every finished trial, in an Optuna storage (SQLite)
     RUN/front/*.yaml the best specs
+    RUN/rules/*.yaml their rules, where scaling rules are searched
     RUN/report.html  the page
 
-Studies in the storage, one a kind of trial: `search`, `random` (the baseline) and `shipped`.
+Studies in the storage, one a kind of trial: `search`, `random` (the baseline) and `shipped`; where
+rules are searched `shipped` holds the published ones, and `larger` some that were found, one size
+up.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Direction = Literal["minimize", "maximize"]
-KINDS = ("search", "random", "shipped")
+KINDS = ("search", "random", "shipped", "larger")
 #: how a trial may end; a scored one counts, and one that was pruned in training
 STATES = ("scored", "repeat", "pruned", "infeasible", "failed")
 VALUED = ("scored", "repeat")
@@ -50,10 +53,22 @@ class Budget:
 
 
 @dataclass(frozen=True)
+class Scaling:
+    """That a search is of scaling rules: of which network, by which text, and how many of its rules
+    are scored one size up, too. source: the network as the command names it."""
+
+    base: str
+    rules: str
+    source: str
+    larger: Annotated[int, Field(ge=0)] = 0
+
+
+@dataclass(frozen=True)
 class RunInfo:
     """What a search was asked to do; enough to go on with it.
 
-    training: how networks are trained, where that is the score.
+    training: how networks are trained, where that is the score. scaling: where rules are searched;
+    `space_text` then holds `base` and `rule`.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
@@ -76,6 +91,19 @@ class RunInfo:
     versions: dict[str, str] = field(default_factory=dict)
     created: str = ""
     training: Protocol | None = None
+    scaling: Scaling | None = None
+
+    @property
+    def title(self) -> str:
+        """What is searched, in words."""
+        if self.scaling is None:
+            return self.space
+        return f"rules for {self.scaling.base} ({self.scaling.rules})"
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of trials that the run has."""
+        return KINDS if self.scaling is not None else KINDS[:3]
 
     @property
     def limits(self) -> dict[str, float]:
@@ -178,11 +206,13 @@ class RunFolder:
     def frame(self) -> pd.DataFrame:
         """One row a trial: counts, score and its parts, state, spec and reason, and a column
         `knob.<path>` a parameter. Shipped networks and the random baseline are told by `kind`.
+        Where rules are searched also `rule`, its text, `phi`, a column `factor.<knob>` a constant
+        (FLOPs double a phi), and of kind `larger` `of`, the search trial whose rule it repeats.
         Of trained networks also `accuracies`, a list by seed, `rungs`, a list by seed of lists by
         epoch, both in percent, and `epochs`."""
         import pandas as pd
 
-        rows = [self._row(kind, trial) for kind in KINDS for trial in self.trials(kind)]
+        rows = [self._row(kind, trial) for kind in self.info.kinds for trial in self.trials(kind)]
         columns = [
             "number", "kind", "state", "name", "params", "flops", "activations", "depth",
             "traffic", "resolution", "score", "target", "used", "spec", "stages", "reason",
@@ -198,6 +228,7 @@ class RunFolder:
         told = dict(trial.user_attrs)
         parts = told.pop("parts", {})
         seconds = told.pop("seconds", {})
+        factors = told.pop("factors", None) or {}
         told.pop("key", None)
         return {
             "number": trial.number,
@@ -207,17 +238,25 @@ class RunFolder:
             "finished": trial.datetime_complete,
             **{f"part.{name}": value for name, value in parts.items()},
             **{f"seconds.{name}": value for name, value in seconds.items()},
+            **{f"factor.{name}": value for name, value in factors.items()},
             **{f"knob.{name}": value for name, value in trial.params.items()},
         }
 
     def write_front(self, specs: list[tuple[str, str]]) -> list[Path]:
         """The best specs as files front/NAME.yaml, older ones replaced; (name, text) pairs."""
-        folder = self.path / "front"
+        return self._write("front", specs)
+
+    def write_rules(self, rules: list[tuple[str, str]]) -> list[Path]:
+        """The best rules as files rules/NAME.yaml, older ones replaced; (name, text) pairs."""
+        return self._write("rules", rules)
+
+    def _write(self, name: str, texts: list[tuple[str, str]]) -> list[Path]:
+        folder = self.path / name
         folder.mkdir(exist_ok=True)
         for old in folder.glob("*.yaml"):
             old.unlink()
         paths = []
-        for name, text in specs:
-            paths.append(folder / f"{name}.yaml")
+        for stem, text in texts:
+            paths.append(folder / f"{stem}.yaml")
             write_whole(paths[-1], text)
         return paths

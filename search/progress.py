@@ -14,15 +14,26 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from search.folder import RunFolder
+from search.folder import RunFolder, RunInfo
 from search.run import Event, Pulse, Search
 
-NAMES = {"search": "search", "random": "random baseline", "shipped": "shipped networks"}
+NAMES = {
+    "search": "search",
+    "random": "random baseline",
+    "shipped": "shipped networks",
+    "larger": "one size up",
+}
+
+
+def names(info: RunInfo) -> dict[str, str]:
+    """What the kinds of a run's trials are called."""
+    return NAMES | ({} if info.scaling is None else {"shipped": "published rules"})
 
 
 def watched(folder: RunFolder, quiet: bool = False) -> None:
     """Go on with a run until it is complete, showing progress on standard error."""
     console = Console(stderr=True)
+    called = names(folder.info)
     if quiet or not console.is_terminal:
         lines = _Lines(folder, quiet)
         Search(folder, lines.watch, lines.listen).go()
@@ -41,7 +52,7 @@ def watched(folder: RunFolder, quiet: bool = False) -> None:
 
         def task(kind: str, done: int, wanted: int) -> TaskID:
             if kind not in tasks:
-                tasks[kind] = progress.add_task(NAMES[kind], total=wanted, completed=done, told="")
+                tasks[kind] = progress.add_task(called[kind], total=wanted, completed=done, told="")
             return tasks[kind]
 
         def watch(event: Event) -> None:
@@ -75,20 +86,20 @@ class _Lines:
 
     def __init__(self, folder: RunFolder, quiet: bool) -> None:
         self.quiet, self.rate, self.last = quiet, _Rate(), 0.0
+        self.names = names(folder.info)
 
     def watch(self, event: Event) -> None:
         rate = self.rate.tick()
         left = (event.wanted - event.done) / rate if rate else 0.0
         self._print(
-            f"{NAMES[event.kind]} {event.done}/{event.wanted}, {_pace(rate)}, "
+            f"{self.names[event.kind]} {event.done}/{event.wanted}, {_pace(rate)}, "
             f"best {_number(event.best)}, about {60 * left:.0f} s left",
             event.done >= event.wanted,
         )
 
     def listen(self, pulse: Pulse) -> None:
-        self._print(
-            f"{NAMES[pulse.kind]} {pulse.done}/{pulse.wanted}, trial {pulse.number}: {pulse.told}"
-        )
+        done = f"{pulse.done}/{pulse.wanted}"
+        self._print(f"{self.names[pulse.kind]} {done}, trial {pulse.number}: {pulse.told}")
 
     def _print(self, text: str, always: bool = False) -> None:
         now = time.monotonic()

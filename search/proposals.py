@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
 from archspec.domains import Choice, Domain, Range
 from archspec.errors import ArchspecError, did_you_mean
 from archspec.template import Pick
+from search.grid import GRID, Point
 
 
 class OrderedNSGAII(NSGAIISampler):
@@ -31,6 +33,35 @@ class OrderedNSGAII(NSGAIISampler):
         return sorted(super().select_parent(study, generation), key=lambda trial: trial.number)
 
 
+class OnePoint(BaseSampler):
+    """Proposes one point and nothing else."""
+
+    def __init__(self, point: Point) -> None:
+        self._point = point
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Nothing: every parameter is looked up by itself."""
+        return {}
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+    def sample_independent(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """The point's value."""
+        return self._point[param_name]
+
+
 SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
     # one parameter at a time: conditional ones need no padding, and with some 50 parameters and
     # 50 trials its fronts were no worse than the joint model's (benchmarks/README.md)
@@ -43,8 +74,9 @@ SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
 
 def check_sampler(name: str) -> None:
     """Raise where no sampler has this name."""
-    if name not in SAMPLERS:
-        raise ArchspecError(f"no sampler is called {name!r}: {did_you_mean(name, SAMPLERS)}")
+    known = [*SAMPLERS, GRID]
+    if name not in known:
+        raise ArchspecError(f"no sampler is called {name!r}: {did_you_mean(name, known)}")
 
 
 def suggest(trial: optuna.trial.BaseTrial) -> Pick:
@@ -68,7 +100,10 @@ def suggest(trial: optuna.trial.BaseTrial) -> Pick:
 
 
 class Proposals:
-    """Asks and tells in memory; what is finished is kept elsewhere by its owner."""
+    """Asks and tells in memory; what is finished is kept elsewhere by its owner.
+
+    points: of a grid, each of which is proposed once, in an order that the seed decides.
+    """
 
     def __init__(
         self,
@@ -76,18 +111,23 @@ class Proposals:
         seed: Sequence[int],
         directions: Sequence[Any],
         finished: Sequence[FrozenTrial] = (),
+        points: Sequence[Point] = (),
     ) -> None:
         check_sampler(sampler)
-        self._make, self._seed = SAMPLERS[sampler], tuple(seed)
+        self._sampler, self._seed, self._points = sampler, tuple(seed), points
+        self._order = np.random.default_rng(self._seed).permutation(len(points))
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.study = optuna.create_study(directions=list(directions))
         self.study.add_trials(finished)
         self.number = len(finished)
 
     def ask(self) -> optuna.Trial:
-        """The next trial."""
-        seed = np.random.SeedSequence([*self._seed, self.number]).generate_state(1)[0]
-        self.study.sampler = self._make(int(seed))
+        """The next trial; of a grid there are as many as it has points."""
+        if self._sampler == GRID:
+            self.study.sampler = OnePoint(self._points[self._order[self.number]])
+        else:
+            seed = np.random.SeedSequence([*self._seed, self.number]).generate_state(1)[0]
+            self.study.sampler = SAMPLERS[self._sampler](int(seed))
         return self.study.ask()
 
     def tell(self, trial: optuna.Trial, values: Sequence[float] | None) -> FrozenTrial:

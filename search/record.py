@@ -10,8 +10,9 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from archspec.cost import totals
 from archspec.plan import NetworkPlan
-from archspec.resolve import YAML
+from archspec.scaling.rule import Rule
 from archspec.spec import NetworkSpec
+from search.rule_text import constants
 from search.summary import stage_words
 
 
@@ -44,8 +45,7 @@ def facts(spec: NetworkSpec, plan: NetworkPlan) -> dict[str, Any]:
     """What a trial records of its network."""
     total = totals(plan)
     # a file beside the space is not beside what the search writes
-    own = spec.weights is not None and spec.weights.endswith(YAML)
-    text = (spec.model_copy(update={"weights": None}) if own else spec).dump()
+    text = spec.without_files().dump()
     shape = plan.shape
     return {
         "spec": text,
@@ -61,7 +61,11 @@ def facts(spec: NetworkSpec, plan: NetworkPlan) -> dict[str, Any]:
     }
 
 
+def rule_facts(rule: Rule, stages: int, phi: float | None) -> dict[str, Any]:
+    """What a trial records of the rule that grew its network; factors: None where it has points."""
+    return {"rule": rule.dump(), "factors": constants(rule, stages), "phi": phi}
+
+
 def architecture_key(spec: NetworkSpec) -> str:
     """The same architecture, the same key: names, notes and figures do not count."""
-    plain = spec.model_copy(update={"name": "x", "doc": "", "weights": None, "reference": None})
-    return hashlib.sha256(plain.dump().encode()).hexdigest()[:24]
+    return hashlib.sha256(spec.architecture().dump().encode()).hexdigest()[:24]

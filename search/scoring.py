@@ -132,11 +132,11 @@ class Scoring:
     def _judge(self, attrs: dict[str, Any], kind: str) -> Judge:
         """Who may prune this trial: the trainings of its kind that finished before it.
 
-        Baselines of shipped networks are few, and shown as they are.
+        Shipped networks and rules one size up are few, and shown as they are.
         """
         protocol = self.info.training
         assert protocol is not None
-        pruned = protocol.prune and kind != "shipped"
+        pruned = protocol.prune and kind in ("search", "random")
         return Judge(
             float(attrs[self._first]),
             self._curves.get(kind, ()) if pruned else None,

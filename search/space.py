@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,10 +13,13 @@ from archspec.dump import dump_yaml
 from archspec.errors import LawError, SpecError
 from archspec.fit import Fitted, Lever, Room, fit
 from archspec.load import parse_yaml
+from archspec.plan import NetworkPlan
 from archspec.planning import plan_network
 from archspec.resolve import locate, placed, resolve
+from archspec.scaling.rule import Rule
 from archspec.spec import Memory, NetworkSpec, make_spec
 from archspec.template import Pick, Template
+from search.grid import all_points
 
 #: widths round to the domain's step, or to this where it has none
 WIDTH_STEP = 8
@@ -24,6 +27,21 @@ WIDTH_STEP = 8
 TARGET = "target"
 #: candidates tried before a text is called broken rather than unlucky
 TRIED = 16
+
+
+class Candidate(NamedTuple):
+    """A network on its budget. used: the largest share of a limit; rule, phi: what grew it there,
+    where rules are searched."""
+
+    spec: NetworkSpec
+    plan: NetworkPlan
+    used: float
+    rule: Rule | None = None
+    phi: float | None = None
+
+
+#: from limits to the network that was proposed, on them; raises FitError and SpecError
+Landing = Callable[[Mapping[str, float]], Candidate]
 
 
 class Space:
@@ -76,17 +94,32 @@ class Space:
         """The network that these picks name, before any fit; the same picks, the same network."""
         return make_spec(self._template.fill(pick), self._memory)
 
+    @cached_property
+    def points(self) -> list[dict[str, Any]]:
+        """Every point of a grid; raises SpecError where a domain is continuous or they are many."""
+        return all_points(self._template.fill, self.parameters, self.name)
+
     def check(self) -> None:
         """Raise SpecError where no candidate of the space can be planned, with its place."""
         for number in range(TRIED):
             rng = random.Random(number)
             try:
-                plan_network(self.spec(lambda _, domain, rng=rng: _drawn(domain, rng)))  # type: ignore[misc]
+                plan_network(self.spec(lambda _, domain, rng=rng: drawn(domain, rng)))  # type: ignore[misc]
             except SpecError as error:
                 broken = error
             else:
                 return
         raise broken
+
+    def propose(self, pick: Pick) -> Landing:
+        """The network that these picks name, to be moved onto limits."""
+        spec = self.spec(pick)
+
+        def land(limits: Mapping[str, float]) -> Candidate:
+            fitted = self.onto_budget(spec, limits)
+            return Candidate(fitted.spec, fitted.plan, fitted.used)
+
+        return land
 
     def onto_budget(self, spec: NetworkSpec, limits: Mapping[str, float]) -> Fitted:
         """A network of this space moved onto the budget, inside the domains.
@@ -140,7 +173,8 @@ class _Levers(NamedTuple):
         return Lever(self.stages, _values(self.domain, self.step))
 
 
-def _drawn(domain: Domain, rng: random.Random) -> Any:
+def drawn(domain: Domain, rng: random.Random) -> Any:
+    """A tag or number of a domain, by chance."""
     if isinstance(domain, Choice):
         return rng.choice(domain.tags)
     assert isinstance(domain, Range)

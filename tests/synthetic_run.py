@@ -66,6 +66,12 @@ class MadeInfo:
     versions: tuple[tuple[str, str], ...] = ()
     created: str = "2026-01-31 14:05"
     training: Protocol | None = None
+    scaling: None = None
+
+    @property
+    def title(self) -> str:
+        """What is searched."""
+        return self.space
 
 
 def made_info(**changes: object) -> RunInfo:

@@ -12,11 +12,18 @@ from typer.testing import CliRunner, Result
 from archspec.cli.kinds import kind_of
 from archspec.cli.main import app
 from archspec.load import read_yaml
-from archspec.shipped import shipped_files, shipped_recipes, shipped_specs, shipped_studies
+from archspec.shipped import (
+    shipped_files,
+    shipped_recipes,
+    shipped_roadmaps,
+    shipped_specs,
+    shipped_studies,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPE = "epochs: 3\nbatch: 64\noptimizer: {name: sgd, lr: 0.1}\n"
 STUDY = "spec: resnet18\narms: [{name: a}, {name: b, set: {stages.0.depth: 1}}]\n"
+ROADMAP = "start: {name: a, spec: resnet18}\nsteps: [{name: b, set: {stages.0.depth: 1}}]\n"
 NETWORK = "input: {resolution: 8}\nhead: [{pool: global}, {linear: 10}]\n"
 
 
@@ -46,8 +53,17 @@ def test_every_shipped_study_is_checked(path: Path) -> None:
     assert result.stdout.startswith(f"ok {path.stem}: study {path.stem}, {arms} arms")
 
 
+@pytest.mark.parametrize("path", shipped_files("roadmaps"), ids=lambda path: path.stem)
+def test_every_shipped_roadmap_is_checked(path: Path) -> None:
+    result = run("check", path.stem)
+    assert result.exit_code == 0, result.stderr
+    steps = len(read_yaml(path)["steps"])
+    assert result.stdout.startswith(f"ok {path.stem}: roadmap {path.stem}, {steps} steps")
+
+
 def test_no_name_is_shipped_twice() -> None:
-    kinds = [set(found()) for found in (shipped_specs, shipped_recipes, shipped_studies)]
+    shipped = (shipped_specs, shipped_recipes, shipped_studies, shipped_roadmaps)
+    kinds = [set(found()) for found in shipped]
     assert sum(map(len, kinds)) == len(set.union(*kinds))
 
 
@@ -66,6 +82,7 @@ def test_what_a_recipe_and_a_study_are(tmp_path: Path) -> None:
         (RECIPE, "recipe"),
         (STUDY, "study"),
         (NETWORK, "spec"),
+        (ROADMAP, "roadmap"),
         ("name: x\ndoc: y\n", "spec"),
         # a slip in one key does not hide the others
         ("epoch: 3\nbatch: 64\noptimizer: {}\n", "recipe"),
@@ -75,6 +92,9 @@ def test_what_a_recipe_and_a_study_are(tmp_path: Path) -> None:
         ("extends: kernels\nset: {seeds: 2}\n", "study"),
         ("extends: resnet50\nset: {stages.0.depth: 1}\n", "spec"),
         ("extends: deit_tiny\n", "spec"),
+        ("extends: resnet50_to_convnext_tiny\n", "roadmap"),
+        ("extends: resnet50_to_convnext_tiny\nset: {steps.0.recipe: deit}\n", "roadmap"),
+        ("stat: {}\nsteps: []\n", "roadmap"),
         # keys that a recipe and a study share
         ("extends: quick\nsource: mine\nepochs: 3\n", "recipe"),
         ("extends: kernels\nsource: mine\nepochs: 3\n", "study"),
@@ -115,6 +135,8 @@ def test_kinds_are_told_apart(text: str, noun: str, tmp_path: Path) -> None:
         (STUDY + "recipe: quik\n", "3:9: recipe: ", ["did you mean 'quick'"]),
         (STUDY.replace("name: b", "name: a"), "2:15: arms.0.name: ", ["a name of its own"]),
         (STUDY + "epoch: 3\n", "3:1: epoch: ", ["did you mean 'epochs'"]),
+        (ROADMAP.replace("depth", "dept"), "2:40: steps.0: stages.0.dept: ", ["'depth'"]),
+        (ROADMAP.replace("1", "2"), "1:24: start: spec: ", ["no shipped spec", "'resnet28'"]),
         (
             STUDY.replace("set: {stages.0.depth: 1}", "recipe_set: {optimizer.lrr: 1}"),
             "2:42: arms.1: recipe_set.optimizer.lrr: ",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,24 +24,29 @@ def finish(folder: RunFolder, as_json: bool) -> None:
     from reports.page import write_page
     from reports.payload import first_axis
     from search.calibration.find import calibration_of
-    from search.finish import write_front
+    from search.finish import write_front, write_rules
 
     frame = folder.frame()
     metric = next(metric for metric in COSTS if metric.key == first_axis(folder.info))
     best = frame.iloc[list(front(frame, metric).rows)]
     files = write_front(folder, best)
+    rules = write_rules(folder, best)
     shown = {number: str(path) for number, path in files.items()}
     page = write_page(
         folder.info,
         frame,
         folder.path / "report.html",
         files=shown,
+        rules={number: str(path) for number, path in rules.items()},
         calibration=calibration_of(folder.info, folder.path),
     )
     if as_json:
         _print_json(frame)
     else:
-        _print_front(folder, frame, best, metric, files, page)
+        _print_front(folder, frame, best, metric, files)
+        if rules:
+            _print_rules(folder, frame, rules)
+        typer.echo(f"page: {page}")
     if not len(best):
         raise typer.Exit(1)
 
@@ -51,6 +58,8 @@ def _print_json(frame: pd.DataFrame) -> None:
     others = ("kind", "name", "state", "score", "target", "spec", "reason")
     # what trainings have: of the seeds' accuracies the standard deviation, and each, in percent
     trained = {"spread": "part.spread", "accuracies": "accuracies", "rungs": "rungs"}
+    # what a search of rules has: of is the trial that a row of kind larger repeats
+    rules = ("of", "used", "phi", "rule")
     print_json(
         [
             {key: None if _missing(row[key]) else int(row[key]) for key in counts}
@@ -60,9 +69,28 @@ def _print_json(frame: pd.DataFrame) -> None:
                 for key, column in trained.items()
                 if column in frame
             }
+            | ({} if "rule" not in frame else {key: _plain(row.get(key)) for key in rules})
+            | ({} if "rule" not in frame else {"constants": _constants(row)})
             for _, row in frame.iterrows()
         ]
     )
+
+
+def _constants(row: pd.Series) -> dict[str, object]:
+    """What a rule grows by where FLOPs double by its law, by knob; empty for one of points."""
+    named = {str(key): _plain(value) for key, value in row.items()}
+    return {
+        key.removeprefix("factor."): value
+        for key, value in named.items()
+        if key.startswith("factor.") and value is not None
+    }
+
+
+def _plain(value: object) -> object:
+    """A cell of the frame for JSON; numbers of trials, which a gap made fractions, whole again."""
+    if _missing(value):
+        return None
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _missing(value: object) -> bool:
@@ -75,10 +103,10 @@ def _print_front(
     best: pd.DataFrame,
     metric: Metric,
     files: dict[int, Path],
-    page: Path,
 ) -> None:
     from archspec.cli.tables import Column, Table, numbers, print_table
     from reports.frames import troubles
+    from reports.rules import KNOBS
 
     info = folder.info
     ended = frame["state"].isin(["scored"] if info.training is None else ["scored", "pruned"])
@@ -99,10 +127,13 @@ def _print_front(
             typer.echo(f"{len(trouble.rows)} {trouble.state}, such as: {trouble.reason}")
     else:
         spread = "part.spread" in frame
+        constants = dict(zip(KNOBS, ("alpha", "beta", "gamma"), strict=True))
+        constants = {} if info.scaling is None else constants
         rows = [
             [
                 f"{row['score']:.3f}",
                 *([f"{row['part.spread']:.2f}"] if spread else ()),
+                *(f"{row[f'factor.{knob}']:.3f}" for knob in constants),
                 f"{row['flops'] / 1e9:.3f}",
                 f"{row['params'] / 1e6:.2f}",
                 f"{row['activations'] / 1e6:.2f}",
@@ -114,10 +145,44 @@ def _print_front(
         ]
         typer.echo(f"front of score against {metric.title}:")
         counts = numbers(
-            "score", *(["spread"] if spread else ()), "GFLOPs", "Mparams", "M act.", "input"
+            "score",
+            *(["spread"] if spread else ()),
+            *constants.values(),
+            "GFLOPs",
+            "Mparams",
+            "M act.",
+            "input",
         )
         print_table(Table([*counts, Column("file"), Column("stages", cut=True)], rows))
     first = next(iter(files.values()), None)
     if first is not None:
         typer.echo(f"specs in {first.parent}; look closer with: archspec show {first}")
-    typer.echo(f"page: {page}")
+
+
+def _print_rules(folder: RunFolder, frame: pd.DataFrame, rules: dict[int, Path]) -> None:
+    """The best rule and the published ones in one table, and how well the order holds."""
+    from archspec.cli.tables import Column, Table, numbers, print_table
+    from reports.rules import CONSTANTS, compared
+    from search.larger import ONE_SIZE, held, held_words
+
+    typer.echo("the best rule found and the published ones, constants at FLOPs doubled by the law:")
+    rows = [
+        [
+            f"{rule.score:.3f}",
+            *("" if value is None else f"{value:.3f}" for value in rule.constants),
+            "" if rule.used is None else f"{rule.used:.1%}",
+            rule.name,
+        ]
+        for rule in compared(frame)
+    ]
+    counts = numbers("score", *CONSTANTS, "of budget")
+    print_table(Table([*counts, Column("rule")], rows))
+    if told := held_words(held(frame, folder.info.seed)):
+        typer.echo(told)
+    first, budget = next(iter(rules.values())), folder.info.budgets[0]
+    base = folder.info.scaling.source if folder.info.scaling is not None else "SPEC"
+    further = str(replace(budget, limit=ONE_SIZE * budget.limit)).replace(" ", "")
+    typer.echo(
+        f"rules in {first.parent}; go on with: "
+        + shlex.join(["archspec", "scale", base, "--rule", str(first), "--to", further])
+    )

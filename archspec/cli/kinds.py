@@ -26,7 +26,12 @@ def _find(name: str) -> Path | None:
 
 #: where a name may be one of any kind
 ANY = Kind(
-    "network, space, recipe, study, roadmap or rule", (), merged=(), own=(), known=_known, find=_find
+    "network, space, recipe, study, roadmap or rule",
+    (),
+    merged=(),
+    own=(),
+    known=_known,
+    find=_find,
 )
 
 

@@ -335,22 +335,24 @@ def _print(scaler: Scaler, scaled: Scaled, told: str) -> None:
     print_table(Table([Column(""), *numbers("asked", "reached", "before", "after")], rows))
     if not math.isnan(scaled.phi):
         print(f"law: {law_text(scaler.rule)}")
-    for row in grown:
-        if row.what != "resolution" or row.asked is None or not _apart(row.asked, row.reached):
-            continue
-        if row.after == scaler.rule.rounding.resolution.most:
-            print(f"resolution grows to {row.after} at most by this rule.")
-        else:
-            print(
-                f"resolution x{row.asked:.4g} breaks a law of this network, such as windows that "
-                f"divide maps; {row.after} is the nearest that keeps all."
-            )
+    _print_side(scaler.rule, next((row for row in grown if row.what == "resolution"), None))
     print(FLOPS_NOTE)
 
 
-def _apart(asked: float, reached: float) -> bool:
-    """Whether two factors differ by more than rounding."""
-    return abs(asked / reached - 1) > 0.03
+def _print_side(rule: Rule, row: Grown | None) -> None:
+    """Why a side is not the one that was asked for, where rounding is not all."""
+    if row is None or row.asked is None or not isinstance(row.before, int):
+        return
+    how = rule.rounding.resolution
+    if abs(row.asked * row.before - int(row.after)) <= how.step / 2:
+        return
+    if row.after == how.most:
+        print(f"resolution grows to {row.after} at most by this rule.")
+    else:
+        print(
+            f"resolution x{row.asked:.4g} breaks a law of this network, such as windows that "
+            f"divide maps; {row.after} is the nearest that keeps all."
+        )
 
 
 def _factor(value: float | None) -> str:

@@ -11,12 +11,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from search.folder import Budget, RunFolder
+    from search.folder import Budget, RunFolder, Scaling
+    from search.rule_space import RuleSpace
+    from search.space import Space
 
 app = typer.Typer()
 
 #: heading of the options of `--score train`
 TRAINING = "Training as the score"
+#: and of those of a search of scaling rules
+SCALING = "Searching scaling rules"
+#: what is searched where nothing is named
+DEFAULT_SPACE = "hybrid"
+#: scored trials, and those of the random baseline, save of a grid
+TRIALS, RANDOM = 48, 16
 #: images that an untrained score sees
 BATCH = 16
 
@@ -24,8 +32,9 @@ BATCH = 16
 @app.command()
 def search(
     space: Annotated[
-        str, typer.Argument(help="A text with domains, or a shipped space.")
-    ] = "hybrid",
+        str | None,
+        typer.Argument(help="A text with domains, or a shipped space.", show_default=DEFAULT_SPACE),
+    ] = None,
     budget: Annotated[
         list[str] | None,
         typer.Option(
@@ -34,15 +43,27 @@ def search(
         ),
     ] = None,
     trials: Annotated[
-        int, typer.Option(min=1, max=1_000_000, help="Trials that are scored, or pruned.")
-    ] = 48,
+        int | None,
+        typer.Option(
+            min=1,
+            max=1_000_000,
+            help="Trials that are scored, or pruned.",
+            show_default=f"{TRIALS}, or the whole grid",
+        ),
+    ] = None,
     random: Annotated[
-        int, typer.Option(min=0, max=1_000_000, help="The same of the random baseline.")
-    ] = 16,
+        int | None,
+        typer.Option(
+            min=0,
+            max=1_000_000,
+            help="The same of the random baseline.",
+            show_default=f"{RANDOM}, or none beside a grid",
+        ),
+    ] = None,
     shipped: Annotated[
         bool | None,
         typer.Option(
-            help="Score the shipped networks within the budget, too.",
+            help="Score the shipped networks within the budget, or the published rules, too.",
             show_default="yes, unless they are trained",
         ),
     ] = None,
@@ -67,7 +88,7 @@ def search(
         int | None,
         typer.Option(min=2, max=4096, help="Images that the score sees.", show_default="16"),
     ] = None,
-    sampler: Annotated[str, typer.Option(help="tpe, nsga2, gp or random.")] = "tpe",
+    sampler: Annotated[str, typer.Option(help="tpe, nsga2, gp, random or grid.")] = "tpe",
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1)] = 0,
     device: Annotated[
         str | None, typer.Option(help="cuda, mps or cpu.", show_default="the best at hand")
@@ -83,6 +104,32 @@ def search(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print all trials as one JSON list, and nothing else.")
     ] = False,
+    scaling: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPEC",
+            help="Search how this network is best scaled to the budget.",
+            rich_help_panel=SCALING,
+        ),
+    ] = None,
+    rule: Annotated[
+        str | None,
+        typer.Option(
+            help="A rule with domains: compound, each_stage, kernel, grid, grid_cmt, or its file.",
+            show_default="compound",
+            rich_help_panel=SCALING,
+        ),
+    ] = None,
+    larger: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=1_000_000,
+            help="So many of the rules are scored at twice the budget, too.",
+            show_default="16",
+            rich_help_panel=SCALING,
+        ),
+    ] = None,
     recipe: Annotated[
         str | None,
         typer.Option(help="A recipe, or its file.", show_default="quick", rich_help_panel=TRAINING),
@@ -147,21 +194,25 @@ def search(
         ),
     ] = None,
 ) -> None:
-    """Search a space under a budget; leaves a run folder with the best specs and a page."""
-    from archspec.cli.specs import edit_of
+    """Search a space under a budget, or with --scaling the rule that best scales a network to it.
+
+    Leaves a run folder with the best specs and a page.
+    """
     from archspec.errors import ScoreError
     from archspec.runs import free_folder, now
     from archspec.train.sources import DIGITS
     from search.folder import RunFolder, RunInfo, versions_here
     from search.proposals import check_sampler
     from search.protocol import make_protocol, refuse_training_options
+    from search.run import grid_of
     from search.scores import DEFAULT, TRAIN, Scorer
-    from search.space import Space
 
     budgets = budgets_of(budget or [])
-    read = Space.read(space, tuple(edit_of(text) for text in edit or ()))
-    read.check()
     check_sampler(sampler)
+    read, asked = _asked(space, scaling, rule, larger, edit or [])
+    read.check()
+    iso = iso or asked is not None
+    grid = grid_of(read, sampler, iso)
     if data != DIGITS and os.path.exists(data):
         # a run may be resumed from another folder
         data = str(Path(data).resolve())
@@ -203,15 +254,51 @@ def search(
         data=data,
         batch=batch or BATCH,
         device=where,
-        trials=trials,
-        random_trials=random,
+        trials=min(trials or len(grid), len(grid)) if grid else trials or TRIALS,
+        random_trials=(0 if grid else RANDOM) if random is None else random,
         shipped=training is None if shipped is None else shipped,
         versions=versions_here(training is not None),
         created=now(),
         training=training,
+        scaling=asked,
     )
     folder = RunFolder.create(out or free_folder(_stem(read.name, budgets)), info)
     _run(folder, as_json)
+
+
+def _asked(
+    space: str | None,
+    scaling: str | None,
+    rule: str | None,
+    larger: int | None,
+    edit: list[str],
+) -> tuple[Space | RuleSpace, Scaling | None]:
+    """The space of networks, or of rules, and in that case what is asked of them."""
+    from archspec.cli.specs import edit_of
+    from archspec.errors import RunError
+    from search.folder import Scaling
+    from search.larger import LARGER
+    from search.rule_space import RuleSpace
+    from search.rule_text import DEFAULT_RULES
+    from search.space import Space
+
+    edits = tuple(edit_of(text) for text in edit)
+    if scaling is None:
+        for option, given in (("--rule", rule), ("--larger", larger)):
+            if given is not None:
+                raise RunError(
+                    f"{option} is of a search of rules; name the network that they scale, too: "
+                    "--scaling SPEC"
+                )
+        return Space.read(space or DEFAULT_SPACE, edits), None
+    if space is not None:
+        raise RunError(
+            f"a search is of a space, {space}, or of rules that scale a network, --scaling "
+            f"{scaling}; leave one out"
+        )
+    read = RuleSpace.read(scaling, rule or DEFAULT_RULES, edits)
+    larger = LARGER if larger is None else larger
+    return read, Scaling(read.base.name, read.rules.name, scaling, larger)
 
 
 def resume_search(run: Path, trials: int | None = None, as_json: bool = False) -> None:
@@ -278,7 +365,7 @@ def _run(folder: RunFolder, as_json: bool) -> None:
     if not as_json:
         seen = "read off the text" if info.device == "text" else f"on {info.data}, {info.device}"
         typer.echo(
-            f"{info.space} under {' and '.join(map(str, info.budgets))} (FLOPs are multiply-adds), "
+            f"{info.title} under {' and '.join(map(str, info.budgets))} (FLOPs are multiply-adds), "
             f"score {info.score} {seen}, seed {info.seed}\nrun folder {folder.path}"
         )
         if info.training is not None:
