@@ -33,8 +33,7 @@ def write_scaling_page(info: Mapping[str, Any], frame: pd.DataFrame, path: Path)
         facts=_facts(rows),
         notices=(),
         command=str(info.get("command") or ""),
-        remark=f"Created {info.get('created')}"
-        + (f", on {_device(info, rows)}." if _device(info, rows) else "."),
+        remark=f"Created {info.get('created')}{_device(info, rows)}.",
         versions={str(key): str(value) for key, value in (info.get("versions") or {}).items()},
         texts=(),
     )
@@ -88,8 +87,10 @@ def _notes(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
     """Why networks were not timed: rule, which of them, and the reason."""
     found: dict[tuple[str, str], list[str]] = {}
     for row in rows:
-        if row.get("latency_note"):
-            alike = (str(row["rule"]), str(row["latency_note"]))
+        why = row.get("latency_note")
+        # a frame says nan where nothing is said
+        if isinstance(why, str) and why:
+            alike = (str(row["rule"]), why)
             found.setdefault(alike, []).append(f"phi {significant(row['phi'])}")
     return [(rule, ", ".join(which), why) for (rule, why), which in found.items()]
 

@@ -23,6 +23,8 @@ ROW = 330
 """Pixels of height that a row of panels takes."""
 GAP, ABOVE = 0.065, 0.15
 """Between panels of a row, and between rows, as shares of the figure."""
+#: on one axis
+MOST_TICKS = 8
 TICKS = (
     (1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7),
     (1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 4.5, 5, 6, 7, 8, 9),
@@ -220,6 +222,8 @@ def _log(span: tuple[float, float]) -> dict[str, Any]:
         ticks = [tick for tick in every if low <= tick <= high]
         if len(ticks) >= 4:
             break
+    # a narrow span has none or all of a scale's ticks: every second, third, ... is enough
+    ticks = ticks[:: -(-len(ticks) // MOST_TICKS) or 1]
     return {
         "type": "log",
         "range": [math.log10(low), math.log10(high)],

@@ -163,7 +163,7 @@ def rows(
         done = time is not None and time.latency_ms is not None
         row["latency_ms"] = time.latency_ms if time is not None else None
         row["latency_spread"] = [time.latency_low, time.latency_high] if time and done else None
-        row["latency_note"] = time.reason if time is not None and not done else None
+        row["latency_note"] = time.reason or None if time is not None and not done else None
         made.append(row)
     return made
 
