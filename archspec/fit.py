@@ -99,6 +99,8 @@ class Along(NamedTuple):
     nudge: float
 
 
+#: what tells networks of a fit apart
+Key = Callable[[NetworkSpec], object]
 #: the networks one step away from one
 Around = Callable[[NetworkSpec], Iterable[NetworkSpec]]
 
@@ -124,29 +126,41 @@ def fit(spec: NetworkSpec, room: Room, limits: Mapping[str, float]) -> Fitted:
     return _Solver(room, limits).solve(spec)
 
 
-def fit_along(along: Along, around: Around, limits: Mapping[str, float]) -> Fitted:
+def fit_along(
+    along: Along,
+    around: Around,
+    key: Key,
+    limits: Mapping[str, float],
+    reach: bool = True,
+) -> Fitted:
     """The largest network along a number that exceeds no limit, then single steps where it uses
     less than 98% of all.
 
-    around: the networks one step away from one. What no step brings there stays below: `used`
-    tells. Raises FitError where the least network is
-    too costly, SpecError where a law of the language breaks all along.
+    around: the networks one step away from one. key: what tells networks apart. What no step
+    brings there stays below: `used` tells. Raises FitError where the least network is too costly,
+    or, with `reach`, the largest uses less than 98%; SpecError where a law of the language breaks
+    all along.
     """
-    solver = _Solver(Room(()), limits)
+    solver = _Solver(Room(()), limits, key)
     point = solver.along(along, around)
     if point.used > 1:
         raise FitError(f"too costly: the smallest takes {solver.compared(point)}")
+    if reach and point.used < ENOUGH and not solver.exceeded:
+        raise FitError(f"out of reach: the largest takes {solver.compared(point)}")
     return Fitted(point.spec, point.plan, point.used, solver.tries)
 
 
 class _Solver:
-    def __init__(self, room: Room, limits: Mapping[str, float]) -> None:
+    def __init__(self, room: Room, limits: Mapping[str, float], key: Key | None = None) -> None:
         unknown = [name for name in limits if name not in BOUNDED]
         if unknown or not limits:
             raise FitError(f"a fit needs limits of {', '.join(BOUNDED)}; got {unknown or 'none'}")
         self.room, self.limits = room, limits
+        self.key = key or _moves
         self.tries = 0
-        self.known: dict[tuple[object, ...], _Point] = {}
+        #: whether any network so far was too large
+        self.exceeded = False
+        self.known: dict[object, _Point] = {}
 
     def solve(self, spec: NetworkSpec) -> Fitted:
         point = self._by_width(spec)
@@ -186,12 +200,13 @@ class _Solver:
     # One point: a spec with these widths, planned and measured -----------------------------
 
     def _measure(self, spec: NetworkSpec) -> _Point:
-        key = _moves(spec)
+        key = self.key(spec)
         point = self.known.get(key)
         if point is None:
             self.tries += 1
             plan = plan_network(spec)
             point = self.known[key] = _Point(used_share(totals(plan), self.limits), spec, plan)
+            self.exceeded = self.exceeded or point.used > 1
         return point
 
     def _widths(self, spec: NetworkSpec, factor: float) -> NetworkSpec:
@@ -267,16 +282,16 @@ class _Solver:
         """
         best = ends[0]
         nearest = [(0, _off(point), number, point) for number, point in enumerate(ends)]
-        seen = {_moves(point.spec) for point in ends}
+        seen = {self.key(point.spec) for point in ends}
         heapify(nearest)
         for _ in range(MOST_STEPS):
             if ENOUGH <= best.used <= 1 or not nearest:
                 break
             taken, _, _, point = heappop(nearest)
             for spec in around(point.spec):
-                if _moves(spec) in seen:
+                if self.key(spec) in seen:
                     continue
-                seen.add(_moves(spec))
+                seen.add(self.key(spec))
                 try:
                     step = self._measure(spec)
                 except SpecError:

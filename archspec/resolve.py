@@ -214,6 +214,30 @@ def beside(place: Path, name: str, key: str, mark: Mark | None) -> Path:
     return place / name
 
 
+def name_from(source: str, out: Path | None, key: str) -> str:
+    """How a text at `out` names a source under a key: a shipped name, or a path below its folder.
+
+    out: None is a text beside the source. Raises SpecError where it cannot, or would stand in the
+    source's own place.
+    """
+    path = locate(source)
+    shipped = find_shipped(path.stem)
+    if shipped is not None and shipped.resolve() == path.resolve():
+        return path.stem
+    if out is None:
+        return path.name
+    other = path.with_name(f"{path.stem}_2.yaml" if out.name == path.name else out.name)
+    if out.resolve() == path.resolve():
+        raise SpecError(f"{out} is what the text {key}; write it elsewhere, such as -o {other}")
+    try:
+        return str(path.resolve().relative_to(out.resolve().parent))
+    except ValueError:
+        raise SpecError(
+            f"{key} stays inside its folder, but {out} would name {path}, which lies elsewhere; "
+            f"write it beside, such as -o {other}"
+        ) from None
+
+
 def _merge(base: MarkedDict, over: MarkedDict, kind: Kind) -> MarkedDict:
     """Keys replace; those that the kind names merge, or are not inherited."""
     for key in kind.own:
@@ -326,4 +350,4 @@ def _as_written(tree: Any, path: KeyPath) -> KeyPath:
     return path
 
 
-__all__ = ["KEYS", "Kind", "apply_settings", "deal", "locate", "placed", "resolve"]
+__all__ = ["KEYS", "Kind", "apply_settings", "deal", "locate", "name_from", "placed", "resolve"]

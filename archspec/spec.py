@@ -33,7 +33,8 @@ from archspec.marks import copy_tree
 from archspec.nodes import MOST_TIMES, NodeList, dump_nodes, parse_nodes
 from archspec.quantities import parse_count
 from archspec.resolve import FORMAT, YAML, locate, placed, resolve
-from archspec.shipped import shipped_rules, shipped_weights
+from archspec.rules import check_name
+from archspec.shipped import shipped_weights
 from archspec.strict import Strict, law_of, shown, whole
 from archspec.units import Unit, make_units, shipped_units
 
@@ -226,10 +227,7 @@ def _known_weights(family: str) -> str:
 
 
 def _known_rule(rule: str) -> str:
-    if not rule.endswith(YAML) and rule not in shipped_rules():
-        known = did_you_mean(rule, shipped_rules())
-        raise LawError(f"no scaling rule is called {shown(rule)}: {known}; a path ends in .yaml")
-    return rule
+    return rule if rule.endswith(YAML) else check_name(rule)
 
 
 class NetworkSpec(Strict):

@@ -126,7 +126,7 @@ def test_a_network_that_names_its_rule_is_scaled_by_it(tmp_path: Path) -> None:
         (["cmt_s", "--rule", "dwr", "--rule", "cmt", "--phi", "1"], "one --rule scales a network"),
         (["cmt_s", "--rule-set", "depth=2", "--phi", "1"], "--rule-set goes with --rule"),
         (["cmt_s", "--line", "d=3"], "a line lacks w0, wa, wm, g"),
-        (["cmt_s", "--line", "d=1,w0=64,wa=1,wm=2,g=8"], "gives 1 stage, but the network has 4"),
+        (["cmt_s", "--line", "d=1,w0=64,wa=1,wm=2,g=8"], "the line has 1 stage, but cmt_s has 4"),
         (["densenet121", "--phi", "1"], "its blocks decide it; use a rule of depth or resolution"),
         (["cmt_s", "--points", "3", "--phi", "1"], "--points goes with --curve"),
         (["cmt_s", "--curve", "--phi", "1"], "--curve and --phi exclude each other"),

@@ -165,7 +165,7 @@ def test_a_stage_may_have_an_exponent_of_its_own_and_kernels_grow_to_odd_ones() 
             "resnet_rs",
             "rule resnet_rs is for 4 stages, but efficientnet_b0 has 7",
         ),
-        ("resnet152", "regnet", "RegNet's line gives 3 stages, but the network has 4"),
+        ("resnet152", "regnet", "no line has the 4 stages of resnet152, the nearest has 3"),
     ],
 )
 def test_a_rule_that_does_not_fit_a_network_is_told(base: str, rule: str, law: str | None) -> None:

@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -47,6 +47,13 @@ def roadmap(
     text_file: Annotated[
         Path | None,
         typer.Option("-o", metavar="FILE", help="Write the proposed text.", show_default=False),
+    ] = None,
+    order: Annotated[
+        Literal["roadmap", "cost"] | None,
+        typer.Option(
+            help="Of proposed steps: as published roadmaps go, or the cheapest network next.",
+            show_default="roadmap",
+        ),
     ] = None,
     step: Annotated[
         str | None,
@@ -169,7 +176,7 @@ def roadmap(
     asked = {name: value for name, value in training.items() if value is not None}
     others = {
         "--from": first, "--to": last, "-o": text_file, "--step": step, "--out": out,
-        "--markdown": as_markdown or None, "--set": settings or None,
+        "--order": order, "--markdown": as_markdown or None, "--set": settings or None,
     }  # fmt: skip
     others = {name: value for name, value in others.items() if value is not None}
     if file is not None and Path(file).is_dir():
@@ -186,15 +193,15 @@ def roadmap(
         raise SpecError(f"{one_of[0]} prints one thing alone; it does not go with {one_of[1]}")
     if out is not None and not train and out.is_dir():
         raise SpecError(f"{out} is a folder; --out names the page's file")
-    text = _text(file, first, last, text_file, settings)
+    text = _text(file, first, last, text_file, settings, order)
     planned = _plan(text)
+    if text_file is not None and first is not None and last is not None:
+        _write(text_file, _moved(text, first, last, text_file).dump())
     if step is not None:
         from archspec.roadmap.steps import find_step
 
         print(find_step(planned, step).spec.dump(), end="")
         return
-    if text_file is not None:
-        _write(text_file, text.dump())
     if train:
         from archspec.cli.roadmap_runs import begin, train_rows
         from archspec.study.prepare import StudyWish
@@ -225,10 +232,16 @@ def _text(
     last: str | None,
     text_file: Path | None,
     settings: list[str] | None,
+    order: Literal["roadmap", "cost"] | None,
 ) -> Roadmap:
     """The roadmap that is asked for: one that is written, or one to be proposed."""
     if file is not None:
-        for name, value in (("--from", first), ("--to", last), ("-o", text_file)):
+        for name, value in (
+            ("--from", first),
+            ("--to", last),
+            ("-o", text_file),
+            ("--order", order),
+        ):
             if value is not None:
                 raise SpecError(
                     f"{name} is of a proposal, --from A --to B; FILE says its own steps"
@@ -246,7 +259,17 @@ def _text(
     from archspec.roadmap.propose import propose
     from archspec.spec import read_spec
 
-    return propose(read_spec(first), read_spec(last), first, last)
+    return propose(read_spec(first), read_spec(last), first, last, order or "roadmap")
+
+
+def _moved(text: Roadmap, first: str, last: str, file: Path) -> Roadmap:
+    """The proposal as it is to stand in a file: its start is named from there."""
+    from archspec.resolve import locate, name_from
+
+    if locate(last).resolve() == file.resolve():
+        raise SpecError(f"{file} is the network B; write the roadmap elsewhere")
+    named = name_from(first, file, "the start's spec")
+    return text.model_copy(update={"start": text.start.model_copy(update={"spec": named})})
 
 
 def _plan(text: Roadmap) -> tuple[PlannedStep, ...]:
@@ -256,8 +279,10 @@ def _plan(text: Roadmap) -> tuple[PlannedStep, ...]:
 
 
 def _write(file: Path, text: str) -> None:
+    from archspec.runs import write_whole
+
     try:
-        file.write_text(text, encoding="utf-8")
+        write_whole(file, text)
     except OSError as error:
         raise SpecError(f"{file} cannot be written ({error.strerror})") from None
     typer.echo(f"wrote {file}", err=True)

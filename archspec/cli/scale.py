@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -21,6 +21,15 @@ app = typer.Typer()
 
 #: headings of options
 CURVES, LINES = "Curves", "RegNet's quantised line"
+
+
+class Used(NamedTuple):
+    """The largest share of a budget that a network uses, and that budget as it was written."""
+
+    share: float
+    budget: str
+
+
 _TITLES = {"flops": "FLOPs", "traffic": "memory traffic"}
 
 
@@ -153,14 +162,23 @@ def scale(
     from archspec.scaling.rule import read_rule, rule_of
     from archspec.spec import read_spec
 
+    _fitting(
+        "--curve" if curve else "--fit-line" if fit_line else "--line" if line else "",
+        {
+            "--rule": rule, "--phi": phi, "--times": times, "--to": to, "--and": also, "-o": out,
+            "--rule-set": rule_settings, "--line": line, "--fit-line": fit_line or None,
+            "--points": points, "--timed": timed, "--batch": batch, "--device": device,
+            "--markdown": as_markdown or None,
+        },
+    )  # fmt: skip
     network = read_spec(spec, [edit_of(text) for text in settings or ()])
     if fit_line:
-        _alone("--fit-line", rule=rule, phi=phi, times=times, to=to, curve=curve or None, line=line)
         _print_line(network, as_json)
         return
     edits = [edit_of(text) for text in rule_settings or ()]
     if curve:
-        _alone("--curve", phi=phi, times=times, line=line, also=also)
+        if as_markdown and (as_json or out is not None):
+            raise SpecError("--markdown prints a table alone; it goes with neither --json nor -o")
         how = curves.Asked(
             rule or [],
             edits,
@@ -176,24 +194,16 @@ def scale(
         else:
             curves.draw(network, source, how, out, as_json)
         return
-    others = {"--points": points, "--timed": timed, "--batch": batch, "--device": device}
-    for option, given in {**others, "--markdown": as_markdown or None}.items():
-        if given is not None:
-            raise SpecError(f"{option} goes with --curve")
     if len(rule or ()) > 1:
         raise SpecError("one --rule scales a network; several stand beside each other in --curve")
-    if line is not None:
-        _alone("--line", rule=rule, phi=phi, times=times, to=to, also=also)
-        name = "regnet"
-    else:
-        name = (rule or [""])[0]
-    applied = (
-        read_rule(name, edits) if name else rule_of(network.scaling, network.folder("scaling"))
-    )
-    if not name and edits:
+    if edits and not rule:
         raise SpecError("--rule-set goes with --rule, whose values it changes")
+    named = ["regnet"] if line is not None else rule
+    applied = (
+        read_rule(named[0], edits) if named else rule_of(network.scaling, network.folder("scaling"))
+    )
     scaler, scaled, used = _scaled(network, applied, line, phi, times, to, also)
-    told = _told(scaler, scaled, line, used, to)
+    told = _told(scaler, scaled, line, used)
     text = _text(spec, settings, scaler, scaled, told, out)
     rows = _rows(scaler, scaled, used, text)
     if out is not None:
@@ -204,17 +214,32 @@ def scale(
         print_json(rows)
         return
     _print(scaler, scaled, told)
-    if used is not None and used < ENOUGH:
+    if used is not None and used.share < ENOUGH:
         print("No step of the rule lands within 2% under the target; this is the nearest below.")
     print(f"\nwritten to {out}" if out is not None else f"\n{text}", end="\n" if out else "")
 
 
-def _alone(option: str, **others: object) -> None:
-    """Raise where options are given that say nothing beside this one."""
-    names = {"also": "--and"}
-    for name, given in others.items():
-        if given is not None:
-            raise SpecError(f"{option} and {names.get(name, f'--{name}')} exclude each other")
+#: what goes with a way of using the command; "" is to scale
+_WITH: dict[str, tuple[str, ...]] = {
+    "": ("--rule", "--phi", "--times", "--to", "--and", "-o", "--rule-set"),
+    "--line": ("--line", "-o"),
+    "--fit-line": ("--fit-line",),
+    "--curve": (
+        "--rule", "--rule-set", "--to", "-o", "--points", "--timed", "--batch", "--device",
+        "--markdown",
+    ),
+}  # fmt: skip
+
+
+def _fitting(way: str, options: dict[str, object]) -> None:
+    """Raise where an option is given that says nothing in this way of using the command."""
+    for option, given in options.items():
+        if given is None or option in _WITH[way]:
+            continue
+        ways = [name for name, legal in _WITH.items() if name and option in legal]
+        if way:
+            raise SpecError(f"{way} and {option} exclude each other")
+        raise SpecError(f"{option} goes with {' or '.join(ways)}")
 
 
 def _scaled(
@@ -225,9 +250,10 @@ def _scaled(
     times: float | None,
     to: str | None,
     also: list[str] | None,
-) -> tuple[Scaler, Scaled, float | None]:
-    """The network as asked for, and the largest share of a budget that it uses."""
-    from archspec.fit import limits_of
+) -> tuple[Scaler, Scaled, Used | None]:
+    """The network as asked for, and what it uses of a budget."""
+    from archspec.cost import totals
+    from archspec.fit import BOUNDED, limits_of
     from archspec.scaling.line import parse_line
     from archspec.scaling.scaled import Scaler
     from archspec.scaling.solve import land
@@ -243,8 +269,15 @@ def _scaled(
     if line is not None:
         return scaler, scaler.on_line(parse_line(line)), None
     if to is not None:
-        landed = land(scaler, limits_of([to, *(also or ())]))
-        return scaler, landed.scaled, landed.used
+        texts = [to, *(also or ())]
+        limits = limits_of(texts)
+        landed = land(scaler, limits)
+        sums = totals(landed.scaled.plan)
+        shares = {
+            text: BOUNDED[unit](sums) / limit
+            for text, (unit, limit) in zip(texts, limits.items(), strict=True)
+        }
+        return scaler, landed.scaled, Used(landed.used, max(shares, key=lambda one: shares[one]))
     if times is not None:
         phi = _phi_of(rule, times)
     assert phi is not None  # one of four was given
@@ -262,9 +295,7 @@ def _phi_of(rule: Rule, times: float) -> float:
     return math.log(times) / math.log(rule.growth)
 
 
-def _told(
-    scaler: Scaler, scaled: Scaled, line: str | None, used: float | None, to: str | None
-) -> str:
+def _told(scaler: Scaler, scaled: Scaled, line: str | None, used: Used | None) -> str:
     """What was done, in a line."""
     name, rule = scaler.spec.name, scaler.rule
     if line is not None:
@@ -272,7 +303,7 @@ def _told(
     point = ""
     if rule.points is not None and scaled.phi == int(scaled.phi):
         point = f" ({rule.points[int(scaled.phi)].name})"
-    landed = "" if used is None else f", {100 * used:.1f}% of {to}"
+    landed = "" if used is None else f", {100 * used.share:.1f}% of {used.budget}"
     return f"{name} by rule {rule.name} at phi {scaled.phi:.4g}{point}{landed}"
 
 
@@ -299,7 +330,7 @@ def _write(out: Path, text: str) -> None:
         raise SpecError(f"{out} cannot be written ({error.strerror})") from None
 
 
-def _rows(scaler: Scaler, scaled: Scaled, used: float | None, text: str) -> list[dict[str, Any]]:
+def _rows(scaler: Scaler, scaled: Scaled, used: Used | None, text: str) -> list[dict[str, Any]]:
     """The network before, and after with what was asked and reached."""
     from archspec.cost import totals
     from archspec.planning import plan_network
@@ -314,7 +345,7 @@ def _rows(scaler: Scaler, scaled: Scaled, used: float | None, text: str) -> list
             **costs_row(after, after.receptive_field),
             "rule": scaler.rule.name,
             "phi": None if math.isnan(scaled.phi) else scaled.phi,
-            "used": used,
+            "used": None if used is None else used.share,
             "asked": {row.what: row.asked for row in grown if row.asked is not None},
             "reached": {row.what: row.reached for row in grown},
             "spec": text,

@@ -217,7 +217,7 @@ def _nearest(phis: Phis, target: float, end: float) -> Scaled | None:
         low, high = min(costs), max(costs)
     along = Along(lambda phi: phis.at(phi).spec, low, high, NUDGE)
     try:
-        fitted = fit_along(along, lambda spec: (), {"flops": target})
+        fitted = fit_along(along, lambda spec: (), phis.key, {"flops": target}, reach=False)
     except FitError:
         return None
     return phis.made[id(fitted.spec)]

@@ -7,7 +7,6 @@ such as `d1_w8_g8_r1`; `Rule.factors` tells what it asks of a network at phi.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -15,9 +14,10 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from archspec.dump import dump_yaml
-from archspec.errors import LawError, SpecError, did_you_mean
+from archspec.errors import LawError, SpecError
 from archspec.load import parse_yaml
 from archspec.resolve import FORMAT, YAML, Kind, edit, locate, placed, resolve
+from archspec.rules import check_name, dwr_shares
 from archspec.shipped import shipped_rules
 from archspec.strict import Number, Strict, law_of, shown
 
@@ -52,8 +52,11 @@ class Law(Strict):
     printed: Positive | None = None
 
     def product(self, depth: float, width: float, resolution: float) -> float:
-        """By how much FLOPs grow under these factors."""
-        return float(depth**self.depth * width**self.width * resolution**self.resolution)
+        """By how much FLOPs grow under these factors; infinite where that is no number."""
+        try:
+            return float(depth**self.depth * width**self.width * resolution**self.resolution)
+        except OverflowError:
+            return math.inf
 
 
 class Shares(Strict):
@@ -143,7 +146,8 @@ class Rule(Strict):
     hold one factor a stage. shares: in their place, see Shares. points: in their place, networks
     numbered by phi from 0; between two of them factors are interpolated in the logarithm, beyond
     the last there is nothing. stages: multiples of exponents, one a stage. stem, head: whether
-    their stated widths grow with the first, or the last, stage. heads: whether numbers of
+    their stated widths grow with the first, or the last, stage; null is what the network's own
+    rule says, else not. heads: whether numbers of
     attention heads are kept, or follow the width so that a head's own stays near what it was.
     line: widths, depths and group widths are those of RegNet's quantised line, which grows.
     """
@@ -161,8 +165,8 @@ class Rule(Strict):
     points: Annotated[tuple[Point, ...], Field(min_length=2, max_length=200)] | None = None
     stages: Stages = Stages()
     law: Law = Law()
-    stem: bool = False
-    head: bool = False
+    stem: bool | None = None
+    head: bool | None = None
     heads: Literal["follow", "keep"] = "follow"
     line: bool = False
     rounding: Rounding = Rounding()
@@ -193,6 +197,9 @@ class Rule(Strict):
             sides = [point.side is None for point in self.points]
             if any(sides) and not all(sides):
                 raise LawError("points have all a side or none", ("points",))
+        if self.line and (self.points or self.stage_count or self.moves("kernel")):
+            law = "a line has one factor each of depth, width and group, no kernel and no points"
+            raise LawError(law, ("line",), True)
         for place, lists in self._lists():
             lengths = sorted({len(numbers) for numbers in lists})
             if len(lengths) > 1:
@@ -232,7 +239,10 @@ class Rule(Strict):
         """FLOPs grow by this a phi, by the law; None where that differs by stage or by point."""
         if self.points is not None or self.stage_count is not None:
             return None
-        one = self.factors(1.0, 1)
+        try:
+            one = self.factors(1.0, 1)
+        except LawError:
+            return math.inf
         return self.law.product(one.depth[0], one.width[0], one.resolution)
 
     def moves(self, knob: str) -> bool:
@@ -265,10 +275,15 @@ class Rule(Strict):
         if needed is not None and needed != stages:
             raise LawError(f"rule {self.name} is for {needed} stages, but got {stages}")
         try:
-            return self._point(phi, stages) if self.points else self._power(phi, stages)
+            found = self._point(phi, stages) if self.points else self._power(phi, stages)
         except OverflowError:
+            found = None
+        every = () if found is None else (*found.depth, *found.width, *found.kernel, *found[3:5])
+        if not every or not all(0 < factor < math.inf for factor in every):
             law = "phi overflows: factors are no numbers any more; choose a phi nearer to 0"
-            raise LawError(f"{law}, not {phi:g}") from None
+            raise LawError(f"{law}, not {phi:g}, or smaller factors")
+        assert found is not None
+        return found
 
     def _power(self, phi: float, stages: int) -> Factors:
         def grown(knob: str) -> tuple[float, ...]:
@@ -334,27 +349,15 @@ RULE = Kind(
     find=lambda name: shipped_rules().get(name),
 )
 
-_SHARE = re.compile(r"([dwgrk])([0-9]{1,6}(?:\.[0-9]{1,6})?)")
-_LETTERS = {"d": "depth", "w": "width", "g": "group", "r": "resolution", "k": "kernel"}
-
 
 def dwr_rule(name: str) -> Rule | None:
     """A rule of the dWr family by its name in pycls, such as `dw` or `d1_w8_g8_r1`; or None.
 
-    Letters alone weigh 1: `dwr` of pycls is the uniform rule `d1_w1_r1`, for the name `dwr` itself
-    is the shipped rule of the paper's default. `k` is the kernel, which pycls has not.
+    Only `dwr` itself is the shipped rule of the paper's default; with small letters alone pycls
+    means the uniform rule, `d1_w1_r1`.
     """
-    found = [_SHARE.fullmatch(part) for part in name.split("_")]
-    shares: dict[str, float] = {}
-    if all(found):
-        for match in found:
-            assert match is not None
-            if _LETTERS[match[1]] in shares:
-                raise SpecError(f"rule {shown(name)} weighs {_LETTERS[match[1]]} twice")
-            shares[_LETTERS[match[1]]] = float(match[2])
-    elif set(name) <= set("dwgr") and len(set(name)) == len(name):
-        shares = {_LETTERS[letter]: 1.0 for letter in name}
-    else:
+    shares = dwr_shares(name)
+    if shares is None:
         return None
     try:
         return Rule(
@@ -373,17 +376,15 @@ def read_rule(source: str | Path, edits: Sequence[tuple[str, str]] = ()) -> Rule
     edits: (path, YAML value) pairs, applied last. Raises SpecError with file, line, column, path
     and law where the text is wrong.
     """
-    if isinstance(source, str) and source not in shipped_rules() and not source.endswith(YAML):
-        rule = dwr_rule(source)
-        if rule is not None and not edits:
-            return rule
+    if isinstance(source, str) and not source.endswith(YAML) and "/" not in source:
+        try:
+            rule = dwr_rule(check_name(source))
+        except LawError as error:
+            raise SpecError(error.problem) from None
         if rule is not None:
             tree = parse_yaml(rule.dump(), source)
             edit(tree, edits, RULE)
             return make_rule(tree)
-        if "/" not in source:
-            known = did_you_mean(source, [*shipped_rules(), "d1_w8_g8_r1"])
-            raise SpecError(f"no scaling rule is called {shown(source)}: {known}")
     path = source if isinstance(source, Path) else locate(source, RULE)
     return make_rule(resolve(path, edits, RULE))
 

@@ -26,8 +26,8 @@ from archspec.scaling.rounding import (
     rounded_side,
     rounded_width,
 )
-from archspec.scaling.rule import Factors, Nearest, Rule
-from archspec.scaling.values import Numbers, values_of
+from archspec.scaling.rule import Factors, Nearest, Rule, rule_of
+from archspec.scaling.values import Numbers, Outside, values_of
 from archspec.spec import NetworkSpec, Stage, make_spec
 
 #: widths of one stage that are tried, nearest first, to keep the laws
@@ -63,6 +63,19 @@ class Scaler:
         self.places = find_places(self.spec, self.text)
         plan_network(self.spec)  # a network that breaks a law is told so before it grows
         self._check()
+
+    @cached_property
+    def outside(self) -> Outside:
+        """What the rule says of stem and head, or where it says nothing, the network's own."""
+        rule, spec = self.rule, self.spec
+        own = None
+        if None in (rule.stem, rule.head) and spec.scaling is not None:
+            own = rule_of(spec.scaling, spec.folder("scaling"))
+        stem, head = (
+            getattr(own, key, None) if getattr(rule, key) is None else getattr(rule, key)
+            for key in Outside._fields
+        )
+        return Outside(bool(stem), bool(head))
 
     # What a rule needs of a network ---------------------------------------------------------------
 
@@ -119,67 +132,99 @@ class Scaler:
         return Numbers(depths, widths, groups, side)
 
     def _stages(self, factors: Factors) -> _Stages:
-        """Depths, widths and group widths; a width or group width is None where there is none."""
+        """Depths, widths (None where there is none) and all group widths, stage by stage."""
         stages, places = self.spec.stages, self.places.stages
-        groups: list[int | None] = [own.groups[0].value if own.groups else None for own in places]
         if self.rule.line:
             given = (factors.depth[0], factors.width[0], factors.group)
-            return self._of_line(scaled_line(self.line.line, *given))
+            return self._by_line(scaled_line(self.line.line, *given))
         depths = [
             _grown_depth(stage, own, factor, self.rule.rounding.depth)
             for stage, own, factor in zip(stages, places, factors.depth, strict=True)
         ]
         widths: list[int | None] = []
-        for index, (stage, factor) in enumerate(zip(stages, factors.width, strict=True)):
-            width, group = stage.width, groups[index]
+        groups = []
+        for stage, own, factor in zip(stages, places, factors.width, strict=True):
+            width = stage.width
             if width is not None and factor != 1:
                 width = rounded_width(width * factor, self.rule.rounding.width)
-            if group is not None and factors.group != 1:
-                group = groups[index] = rounded_group(group * factors.group)
-            if width is not None and group is not None and width != stage.width:
-                width = max(group, round(width / group) * group)
+            grown = tuple(place.value for place in own.groups)
+            if factors.group != 1:
+                grown = tuple(rounded_group(group * factors.group) for group in grown)
+                grown = tuple(min(group, width or group) for group in grown)
+            if width is not None and width != stage.width:
+                width = _in_groups(width, grown)
             widths.append(width)
+            groups.append(grown)
         return depths, widths, groups
 
     @cached_property
     def line(self) -> LineFit:
-        """RegNet's quantised line nearest to the network's stages."""
+        """RegNet's quantised line nearest to the network's stages, as many as it has."""
         groups = [place.value for own in self.places.stages for place in own.groups]
-        return fit_line(
-            [stage.width or 0 for stage in self.spec.stages],
-            [stage.count for stage in self.spec.stages],
+        stages = self.spec.stages
+        fitted = fit_line(
+            [stage.width or 0 for stage in stages],
+            [stage.count for stage in stages],
             max(groups, default=1),
         )
+        found = len(fitted.line.stages().widths)
+        if found != len(stages):
+            raise SpecError(
+                f"no line has the {len(stages)} stages of {self.spec.name}, the nearest has "
+                f"{found}; use a rule that grows stage by stage"
+            )
+        return fitted
 
     def on_line(self, line: Line) -> Scaled:
         """The network with the stages of a given line; phi is nan, for no rule asked for it."""
-        try:
-            depths, widths, groups = self._of_line(line)
-        except LawError as error:
-            raise SpecError(f"{self.spec.name}: {error.problem}") from None
-        stages = self.spec.stages
-        factors = Factors(
-            tuple(new / stage.count for new, stage in zip(depths, stages, strict=True)),
-            tuple(
-                (new or 1) / (stage.width or 1) for new, stage in zip(widths, stages, strict=True)
-            ),
-            (1.0,) * len(stages),
-            line.group_width / self.line.line.group_width,
-            1.0,
-        )
-        side = self.spec.input.resolution
-        return self._lawful(math.nan, factors, Numbers(depths, widths, groups, side))
-
-    def _of_line(self, line: Line) -> _Stages:
         found, stages = line.stages(), self.spec.stages
         if len(found.widths) != len(stages):
-            raise LawError(
-                f"RegNet's line gives {several(len(found.widths), 'stage')}, but the network has "
-                f"{len(stages)}; choose another line or phi, or a rule that grows stage by stage"
+            raise SpecError(
+                f"the line has {several(len(found.widths), 'stage')}, but {self.spec.name} has "
+                f"{len(stages)}; choose another line"
             )
+        for index, (depth, places) in enumerate(zip(found.depths, self.places.stages, strict=True)):
+            if depth < _least_depth(places):
+                raise SpecError(
+                    f"the line has {several(depth, 'block')} in stages.{index}, but "
+                    f"{self.spec.name} spells out {_least_depth(places)} kinds there"
+                )
+        ours = [place.value for own in self.places.stages for place in own.groups]
+        factors = Factors(
+            tuple(new / stage.count for new, stage in zip(found.depths, stages, strict=True)),
+            tuple(
+                new / (stage.width or 1) for new, stage in zip(found.widths, stages, strict=True)
+            ),
+            (1.0,) * len(stages),
+            line.group_width / max(ours, default=line.group_width),
+            1.0,
+        )
         # the knob itself is at most the width
-        groups = [line.group_width if own.groups else None for own in self.places.stages]
-        return list(found.depths), list(found.widths), groups
+        groups = [(line.group_width,) * len(own.groups) for own in self.places.stages]
+        side = self.spec.input.resolution
+        return self._lawful(math.nan, factors, Numbers(found.depths, found.widths, groups, side))
+
+    def _by_line(self, line: Line) -> _Stages:
+        """Stages that grow as those of the network's line do, so that what is off it stays so."""
+        before, after = self.line.line.stages(), line.stages()
+        stages, places = self.spec.stages, self.places.stages
+        if len(after.widths) != len(stages):
+            raise LawError(
+                f"RegNet's line gives {several(len(after.widths), 'stage')}, but the network has "
+                f"{len(stages)}; choose another phi, or a rule that grows stage by stage"
+            )
+        depths, widths, groups = [], [], []
+        for index, (stage, own) in enumerate(zip(stages, places, strict=True)):
+            grown = after.depths[index] / before.depths[index]
+            depths.append(_grown_depth(stage, own, grown, "nearest"))
+            alike = (line.group_width,) * len(own.groups)
+            groups.append(alike)
+            width = stage.width
+            if width is not None and after.widths[index] != before.widths[index]:
+                width = round(width * after.widths[index] / before.widths[index] / 8) * 8
+                width = _in_groups(max(8, width), tuple(min(group, width) for group in alike))
+            widths.append(width)
+        return depths, widths, groups
 
     # The laws -------------------------------------------------------------------------------------
 
@@ -257,9 +302,10 @@ class Scaler:
 
     def _wider(self, scaled: Scaled, index: int, sign: int) -> Scaled | None:
         numbers = scaled.numbers
-        width, group = numbers.widths[index], numbers.groups[index]
+        width = numbers.widths[index]
         assert width is not None  # a law of rules that move widths
-        step = group or self.rule.rounding.width.step
+        step = math.lcm(*numbers.groups[index]) if numbers.groups[index] else 1
+        step = max(step, self.rule.rounding.width.step)
         for away in range(1, MOST_WIDTHS + 1):
             moved = list(numbers.widths)
             moved[index] = asked = width + sign * away * step
@@ -272,14 +318,14 @@ class Scaler:
     def _deeper(self, scaled: Scaled, index: int, sign: int) -> Scaled | None:
         depths = list(scaled.numbers.depths)
         depths[index] += sign * self.places.stages[index].turns
-        if depths[index] < 1:
+        if depths[index] < _least_depth(self.places.stages[index]):
             return None
         with suppress(SpecError):
             return self._made(scaled.phi, scaled.factors, scaled.numbers._replace(depths=depths))
         return None
 
     def _made(self, phi: float, factors: Factors, numbers: Numbers) -> Scaled:
-        values = values_of(self.spec, self.places, self.rule, factors, numbers)
+        values = values_of(self.spec, self.places, self.rule, self.outside, factors, numbers)
         tree = copy_tree(self.text)
         for path, value in values.items():
             assign(tree, path, value, None)
@@ -287,7 +333,7 @@ class Scaler:
         return Scaled(phi, factors, numbers, values, spec, plan_network(spec))
 
 
-_Stages = tuple[list[int], list[int | None], list[int | None]]
+_Stages = tuple[list[int], list[int | None], list[tuple[int, ...]]]
 
 
 def _stage_of(error: SpecError) -> int | None:
@@ -296,11 +342,21 @@ def _stage_of(error: SpecError) -> int | None:
     return int(parts[1]) if parts[0] == "stages" and len(parts) > 1 and parts[1].isdigit() else None
 
 
+def _in_groups(width: int, groups: tuple[int, ...]) -> int:
+    """The nearest width that groups of these widths divide, as pycls rounds it."""
+    whole = math.lcm(*groups) if groups else 1
+    return max(whole, round(width / whole) * whole)
+
+
+def _least_depth(places: StagePlaces) -> int:
+    """So many blocks a stage has at least: one of each kind that is spelled out."""
+    return sum(place.value > 0 for place in places.times) or 1
+
+
 def _grown_depth(stage: Stage, places: StagePlaces, factor: float, how: Nearest) -> int:
     """Blocks of a stage; where blocks take turns, whole turns stay whole turns."""
     unit = places.turns if stage.count % places.turns == 0 else 1
-    least = sum(place.value > 0 for place in places.times) or 1
-    return max(least, unit * rounded_depth(stage.count / unit * factor, how))
+    return max(_least_depth(places), unit * rounded_depth(stage.count / unit * factor, how))
 
 
 __all__ = ["Scaled", "Scaler"]

@@ -60,11 +60,11 @@ class Phis:
         return (self.keep(scaled).spec for scaled in self.scaler.steps(self.made[id(spec)]))
 
     def end(self, up: bool, beyond: Callable[[Scaled], bool]) -> float:
-        """The first phi, by whole steps upwards or downwards from 0, whose network is beyond what
-        is looked for; or the last at which the laws hold."""
+        """A phi upwards or downwards from 0 whose network is beyond what is looked for; or the
+        last at which the laws hold."""
         rule = self.scaler.rule
         limit = min(rule.last, FURTHEST) if up else max(rule.first, -FURTHEST)
-        phi, step = 0.0, 1.0
+        phi, step, longer = 0.0, 1.0, 2.0
         while step >= NUDGE and not beyond(self.at(phi)):
             following = min(phi + step, limit) if up else max(phi - step, limit)
             if following == phi:
@@ -72,10 +72,15 @@ class Phis:
             try:
                 self.at(following)
             except SpecError:
-                step /= 4
+                # the laws end somewhere before: closer and closer
+                step, longer = step / 4, 1.0
                 continue
-            phi = following
+            phi, step = following, step * longer
         return phi
+
+    def key(self, spec: NetworkSpec) -> object:
+        """What tells a network that was made here from the others."""
+        return frozenset(self.made[id(spec)].values.items())
 
 
 def scale_to(spec: NetworkSpec, rule: Rule, limits: Mapping[str, float]) -> Landed:
@@ -83,8 +88,8 @@ def scale_to(spec: NetworkSpec, rule: Rule, limits: Mapping[str, float]) -> Land
     of one, of what the rule itself moves; where they are too coarse, the nearest below.
 
     limits: flops, params, activations (counts) or traffic (bytes) of one image. Raises FitError
-    where even the smallest network is too costly, SpecError where the rule cannot be applied to
-    the network.
+    where even the smallest network is too costly or the largest too cheap, SpecError where the
+    rule cannot be applied to the network.
     """
     return land(Scaler(spec, rule), limits)
 
@@ -100,7 +105,7 @@ def land(scaler: Scaler, limits: Mapping[str, float]) -> Landed:
     high = phis.end(True, lambda scaled: used(scaled) > 1)
     along = Along(lambda phi: phis.at(phi).spec, low, high, NUDGE)
     try:
-        fitted = fit_along(along, phis.steps, limits)
+        fitted = fit_along(along, phis.steps, phis.key, limits)
     except FitError as error:
         raise FitError(f"{scaler.spec.name} by rule {scaler.rule.name}: {error}") from None
     landed = Landed(phis.made[id(fitted.spec)], fitted.used, fitted.tries)

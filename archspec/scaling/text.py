@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from archspec.dump import dump_yaml
-from archspec.errors import SpecError
 from archspec.load import parse_yaml
 from archspec.paths import KeyPath, pretty
-from archspec.resolve import FORMAT, YAML, locate
-from archspec.shipped import find_shipped
+from archspec.resolve import FORMAT, name_from
 
 #: what a person would state first of the stages
 _FIRST = {"width": 0, "depth": 1}
@@ -39,23 +37,12 @@ def short_text(
         # what is set again is set last
         changed.pop(where, None)
         changed[where] = item
-    text: dict[str, object] = {"format": FORMAT, "doc": doc, "extends": _extends(source, out)}
+    text: dict[str, object] = {
+        "format": FORMAT,
+        "doc": doc,
+        "extends": name_from(source, out, "extends"),
+    }
     return dump_yaml(text | ({"set": changed} if changed else {}))
-
-
-def _extends(source: str, out: Path | None) -> str:
-    path = locate(source)
-    if find_shipped(source) == path and not source.endswith(YAML):
-        return path.stem
-    if out is None:
-        return path.name
-    try:
-        return str(path.resolve().relative_to(out.resolve().parent))
-    except ValueError:
-        raise SpecError(
-            f"extends stays inside its folder, but {out} would extend {path}, which lies "
-            f"elsewhere; write it beside, such as -o {path.with_name(out.name)}"
-        ) from None
 
 
 def _settings(tree: Any, values: Mapping[KeyPath, object]) -> dict[str, object]:

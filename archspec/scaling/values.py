@@ -12,31 +12,46 @@ from archspec.scaling.rule import Factors, Rule
 from archspec.spec import NetworkSpec, Stage
 
 
+class Outside(NamedTuple):
+    """Whether stated widths of stem and head grow."""
+
+    stem: bool
+    head: bool
+
+
 class Numbers(NamedTuple):
-    """What factors come to: one of each a stage, None where a stage has none, and the side."""
+    """What factors come to: one of each a stage, None where a stage has no width, as many group
+    widths as it states, and the side."""
 
     depths: Sequence[int]
     widths: Sequence[int | None]
-    groups: Sequence[int | None]
+    groups: Sequence[tuple[int, ...]]
     side: int | tuple[int, int]
 
 
 def values_of(
-    spec: NetworkSpec, places: Places, rule: Rule, factors: Factors, numbers: Numbers
+    spec: NetworkSpec,
+    places: Places,
+    rule: Rule,
+    outside: Outside,
+    factors: Factors,
+    numbers: Numbers,
 ) -> dict[KeyPath, object]:
     """All that the rule changes in the text of `spec` to come to these numbers."""
     values: dict[KeyPath, object] = {}
     if numbers.side != spec.input.resolution:
         values["input", "resolution"] = numbers.side
-    values.update(_outside(spec, places, rule, factors, numbers))
+    values.update(_outside(spec, places, rule, outside, factors, numbers))
     for index, (stage, own) in enumerate(zip(spec.stages, places.stages, strict=True)):
         here: KeyPath = ("stages", index)
-        width, group = numbers.widths[index], numbers.groups[index]
+        width = numbers.widths[index]
         if width is not None and stage.width is not None and width != stage.width:
             values[*here, "width"] = width
             values.update(_inside(own, rule, stage.width, width))
         values.update(_depths(stage, own, here, numbers.depths[index]))
-        values.update((place.path, group) for place in own.groups if group != place.value)
+        for place, group in zip(own.groups, numbers.groups[index], strict=True):
+            if group != place.value:
+                values[place.path] = group
         for place in own.kernels if factors.kernel[index] != 1 else ():
             kernel = rounded_kernel(place.value * factors.kernel[index])
             if kernel != place.value:
@@ -45,7 +60,12 @@ def values_of(
 
 
 def _outside(
-    spec: NetworkSpec, places: Places, rule: Rule, factors: Factors, numbers: Numbers
+    spec: NetworkSpec,
+    places: Places,
+    rule: Rule,
+    outside: Outside,
+    factors: Factors,
+    numbers: Numbers,
 ) -> Iterator[tuple[KeyPath, object]]:
     """Stem and head; what enters a first stage that does not change it has that stage's width."""
     step, first = rule.rounding.width, spec.stages[0]
@@ -53,16 +73,18 @@ def _outside(
         width = place.value
         if width == first.width and not first.down:
             width = numbers.widths[0] or width
-        elif rule.stem and factors.width[0] != 1:
+        elif outside.stem and factors.width[0] != 1:
             width = rounded_width(width * factors.width[0], step)
         if width != place.value:
             yield place.path, width
-    for place in places.head if rule.head and factors.width[-1] != 1 else ():
+    for place in places.head if outside.head and factors.width[-1] != 1 else ():
         width = rounded_width(place.value * factors.width[-1], step)
         if width != place.value:
             yield place.path, width
+    first_rate = rule.points[0].dropout if rule.points else None
     for path, rate in places.dropout:
-        if factors.dropout not in (None, rate):
+        # rates are those of a family that begins with its first network
+        if rate == first_rate and factors.dropout not in (None, rate):
             yield path, factors.dropout
 
 
@@ -116,4 +138,4 @@ def _dealt(depth: int, times: tuple[Place, ...]) -> list[int]:
     return dealt
 
 
-__all__ = ["Numbers", "values_of"]
+__all__ = ["Numbers", "Outside", "values_of"]
