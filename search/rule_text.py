@@ -12,8 +12,8 @@ from pydantic import Field, ValidationError
 from archspec.domains import Domain
 from archspec.errors import FitError, LawError, SpecError, did_you_mean
 from archspec.marks import MarkedDict, copy_tree
-from archspec.resolve import YAML, Kind, locate, placed, resolve
-from archspec.scaling.rule import DOUBLING, KNOBS, RULE, Law, Rule, Stages, make_rule
+from archspec.resolve import YAML, locate, placed, resolve
+from archspec.scaling.rule import DOUBLING, KNOBS, RULE_SPACE, Law, Rule, Stages, make_rule
 from archspec.shipped import shipped_rule_spaces, shipped_rules
 from archspec.strict import Number, Strict, law_of, shown
 from archspec.template import Pick, Template
@@ -22,16 +22,6 @@ from archspec.template import Pick, Template
 DEFAULT_RULES = "compound"
 #: significant digits of a found constant
 DIGITS = 6
-
-RULE_SPACE = Kind(
-    "space of rules",
-    (*RULE.keys, "each_stage", "near"),
-    merged=RULE.merged,
-    own=RULE.own,
-    # a rule may be the start, too: extends: cmt
-    known=lambda: shipped_rule_spaces() | shipped_rules(),
-    find=lambda name: (shipped_rules() | shipped_rule_spaces()).get(name),
-)
 
 
 class Near(Strict):

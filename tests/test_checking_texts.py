@@ -161,7 +161,7 @@ def test_what_is_wrong_is_one_line_with_its_place(
 def test_names_are_looked_for_among_all_that_is_shipped() -> None:
     for wrong, right in (
         ("quik", "quick"),
-        ("kernel", "kernels"),
+        ("kernelss", "kernels"),
         ("convnxt_tiny", "convnext_tiny"),
     ):
         result = run("check", wrong)

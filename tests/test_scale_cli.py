@@ -66,6 +66,12 @@ def test_json_is_one_document_of_both_networks(tmp_path: Path) -> None:
     assert totals(plan_network(read_spec(str(file)))).flops == after["flops"]
 
 
+def test_the_budget_that_binds_is_named() -> None:
+    told = scale("convnext_tiny", "--rule", "dwr", "--to", "40GFLOPs", "--and", "30Mparams")
+    assert "% of 30Mparams" in told
+    assert "% of 40GFLOPs" not in told
+
+
 def test_times_is_a_factor_of_flops_by_the_law() -> None:
     _, after = json.loads(scale("resnet50", "--rule", "d1_w8_g8_r1", "--times", "4", "--json"))
     assert after["phi"] == pytest.approx(2)
@@ -129,6 +135,10 @@ def test_a_network_that_names_its_rule_is_scaled_by_it(tmp_path: Path) -> None:
         (["cmt_s", "--line", "d=1,w0=64,wa=1,wm=2,g=8"], "the line has 1 stage, but cmt_s has 4"),
         (["densenet121", "--phi", "1"], "its blocks decide it; use a rule of depth or resolution"),
         (["cmt_s", "--points", "3", "--phi", "1"], "--points goes with --curve"),
+        (["cmt_s", "--line", "d=3", "--rule-set", "depth=2"], "--line and --rule-set exclude"),
+        (["cmt_s", "--fit-line", "-o", "x.yaml"], "--fit-line and -o exclude each other"),
+        (["cmt_s", "--curve", "--markdown", "-o", "x"], "--markdown prints a table alone"),
+        (["resnet152", "--rule", "regnet", "--phi", "1"], "no line has the 4 stages of resnet152"),
         (["cmt_s", "--curve", "--phi", "1"], "--curve and --phi exclude each other"),
     ],
 )

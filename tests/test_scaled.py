@@ -16,7 +16,7 @@ from archspec.scaling.rule import parse_rule, read_rule
 from archspec.scaling.scaled import Scaler
 from archspec.scaling.solve import scale_to
 from archspec.scaling.text import short_text
-from archspec.spec import read_spec
+from archspec.spec import parse_spec, read_spec
 
 #: networks of every kind: stem tied to the first stage, exact heads, groups, turns, spelled blocks
 BASES = (
@@ -201,3 +201,74 @@ def test_a_network_outside_the_folder_of_the_text_cannot_be_extended(tmp_path: P
     assert "extends: mine/net.yaml" in above
     with pytest.raises(SpecError, match="extends stays inside its folder.*write it beside"):
         short_text(str(mine), (), scaler.text, values, "", tmp_path / "other" / "wider.yaml")
+
+
+def test_a_budget_is_met_by_kernels_alone() -> None:
+    rule = parse_rule("kernel: 1.4", "kernels")
+    spec = read_spec("convnext_tiny")
+    landed = scale_to(spec, rule, {"flops": 5e9})
+    costs = [totals(Scaler(spec, rule).at(place / 50).plan).flops for place in range(400)]
+    assert totals(landed.scaled.plan).flops == max(cost for cost in costs if cost <= 5e9)
+
+
+def test_a_target_that_a_rule_cannot_reach_is_told() -> None:
+    spec = read_spec("resnet50")
+    for rule, limits in (("resolution", {"params": 30e6}), ("resnet_rs", {"flops": 500e9})):
+        with pytest.raises(FitError, match=f"by rule {rule}: out of reach: the largest takes"):
+            scale_to(spec, read_rule(rule), limits)
+
+
+def test_every_group_width_is_its_own() -> None:
+    text = """
+    stem: [{conv: {width: 64, kernel: 4, stride: 4}}]
+    stages:
+    - width: 64
+      depth: 4
+      blocks:
+      - [{bottleneck: {mid: w_out, group_width: 8}}]
+      - [{bottleneck: {mid: w_out, group_width: 16}}]
+    head: [{pool: global}, {linear: classes}]
+    """
+    spec = parse_spec(text, "groups")
+    assert Scaler(spec, read_rule("depth")).at(0).values == {}
+    wider = Scaler(spec, read_rule("dwr")).at(3).spec
+    groups = [turn.block[0].knobs["group_width"] for turn in wider.stages[0].blocks or ()]
+    # 8 and 16 times 8^0.4 = 2.3, to multiples of 8
+    assert groups == [16, 40]
+    assert (wider.stages[0].width or 0) % 80 == 0
+
+
+def test_a_width_that_a_text_fixes_is_no_rules_to_move() -> None:
+    for body in ("[{conv: {width: 48}}, {conv: {width: w_out}}]", "[{conv: {width: 6*8}}, same]"):
+        text = f"""
+    units:
+      mine: {{body: {body.replace(", same", ", {conv: {width: w_out}}")}}}
+    stages: [{{width: 64, block: [mine]}}]
+    """
+        with pytest.raises(SpecError, match="stages.0 of fixed fixes some, such as width in unit"):
+            Scaler(parse_spec(text, "fixed"), read_rule("width"))
+        Scaler(parse_spec(text, "fixed"), read_rule("depth"))
+
+
+def test_spelled_blocks_are_never_left_out() -> None:
+    spec = read_spec("spach_ms_s_hybrid")
+    least = Scaler(spec, read_rule("depth")).at(-30).spec
+    assert [stage.count for stage in least.stages] == [
+        len(stage.blocks) if stage.blocks else 1 for stage in spec.stages
+    ]
+    smallest = totals(plan_network(least)).flops
+    landed = scale_to(spec, read_rule("depth"), {"flops": 1.01 * smallest})
+    assert landed.scaled.spec.stages == least.stages
+
+
+@pytest.mark.parametrize("phi", [-5000.0, -1e5])
+def test_a_phi_that_underflows_is_one_line(phi: float) -> None:
+    with pytest.raises(SpecError, match="choose a phi nearer to 0"):
+        Scaler(read_spec("resnet50"), read_rule("efficientnet")).at(phi)
+
+
+def test_a_text_never_takes_its_sources_place(tmp_path: Path) -> None:
+    mine = tmp_path / "net.yaml"
+    mine.write_text("extends: resnet50\n")
+    with pytest.raises(SpecError, match=r"write it elsewhere, such as -o .*net_2\.yaml"):
+        short_text(str(mine), (), {}, {}, "", mine)

@@ -13,12 +13,12 @@ from archspec.domains import Choice, Domain
 from archspec.errors import ArchspecError, LawError, SpecError
 from archspec.load import read_yaml
 from archspec.planning import plan_network
-from archspec.quantities import format_count
+from archspec.quantities import format_count, several
 from archspec.resolve import KEYS, locate, placed, resolve
 from archspec.roadmap.steps import check_roadmap
 from archspec.roadmap.text import ROADMAP
 from archspec.scaling.growth import law_text
-from archspec.scaling.rule import RULE, read_rule
+from archspec.scaling.rule import RULE, RULE_SPACE, read_rule
 from archspec.spec import Memory, make_spec
 from archspec.study.arms import check_study
 from archspec.study.text import STUDY
@@ -49,9 +49,8 @@ def check(source: str) -> tuple[str, list[ArchspecError]]:
             return check_study(path), []
         if kind is ROADMAP:
             return check_roadmap(path), []
-        if kind is RULE:
-            rule = read_rule(path)
-            return f"scaling rule {rule.name}, {law_text(rule)}", []
+        if kind in (RULE, RULE_SPACE):
+            return _check_rule(path), []
         tree = resolve(path)
         template = _template(tree)
         if template.has_domains:
@@ -86,6 +85,18 @@ def _check_units(path: Path) -> str:
     except LawError as error:
         raise placed(error, tree) from None
     return f"{len(units)} units"
+
+
+def _check_rule(path: Path) -> str:
+    """A scaling rule, or a space of them where it has domains."""
+    tree = resolve(path, (), RULE_SPACE)
+    if _template(tree).has_domains or not tree.keys() <= set(RULE.keys):
+        from search.rule_text import Rules
+
+        rules = Rules.read(path)
+        return f"space of rules {rules.name} with {several(len(rules.parameters), 'parameter')}"
+    rule = read_rule(path)
+    return f"scaling rule {rule.name}, {law_text(rule)}"
 
 
 def _check_recipe(path: Path) -> str:

@@ -9,11 +9,11 @@ from archspec.errors import SpecError, did_you_mean
 from archspec.load import read_yaml
 from archspec.resolve import NETWORK, YAML, Kind, beside
 from archspec.roadmap.text import ROADMAP
-from archspec.scaling.rule import RULE
+from archspec.scaling.rule import RULE, RULE_SPACE
 from archspec.study.text import STUDY
 from archspec.train.recipe import RECIPE
 
-KINDS = (NETWORK, RECIPE, STUDY, ROADMAP, RULE)
+KINDS = (NETWORK, RECIPE, STUDY, ROADMAP, RULE, RULE_SPACE)
 
 
 def _known() -> Mapping[str, Path]:

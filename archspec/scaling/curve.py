@@ -17,6 +17,7 @@ from archspec.paths import KeyPath
 from archspec.plan import NetworkPlan
 from archspec.planning import plan_network
 from archspec.quantities import Quantity, format_quantity
+from archspec.scaling.growth import factors_text
 from archspec.scaling.rule import Factors, Rule
 from archspec.scaling.scaled import Scaled, Scaler
 from archspec.scaling.solve import NUDGE, Phis
@@ -178,7 +179,7 @@ def rule_row(rule: Rule) -> dict[str, Any]:
     """
     growth = rule.growth
     row: dict[str, Any] = {
-        "name": rule.name, "doc": rule.doc, "source": rule.source, "law": _law_words(rule),
+        "name": rule.name, "doc": rule.doc, "source": rule.source, "law": factors_text(rule),
         "growth": growth, "printed": rule.law.printed, "params_law": None, "activations_law": None,
     }  # fmt: skip
     if growth is not None and growth != 1:
@@ -266,23 +267,6 @@ def _slope(pairs: Sequence[tuple[float, float]]) -> float | None:
     across = sum((x - middle_x) ** 2 for x, _ in pairs)
     both = sum((x - middle_x) * (y - middle_y) for x, y in pairs)
     return both / across if across else None
-
-
-def _law_words(rule: Rule) -> str:
-    """`depth 1.2, width 1.3, resolution 1.15 a phi`."""
-    if rule.points is not None:
-        return f"{len(rule.points)} points, from {rule.points[0].name} to {rule.points[-1].name}"
-    one = rule.factors(1.0, rule.stage_count or 1)
-    words = []
-    for knob, value in zip(("depth", "width", "kernel"), one[:3], strict=True):
-        if any(factor != 1 for factor in value):
-            shown = {f"{factor:.4g}" for factor in value}
-            words.append(f"{knob} {shown.pop() if len(shown) == 1 else 'by stage'}")
-    if one.resolution != 1:
-        words.insert(2, f"resolution {one.resolution:.4g}")
-    if one.group != 1:
-        words.append(f"group width {one.group:.4g}")
-    return (", ".join(words) or "nothing") + " a phi" + (", on its line" if rule.line else "")
 
 
 __all__ = [

@@ -49,7 +49,7 @@ def growth(scaler: Scaler, scaled: Scaled) -> list[Grown]:
         Grown(what, None, after[what] / max(1, before[what]), before[what], after[what])
         for what in BOUNDED
     ]
-    return [row for row in rows if row.asked != 1 or row.reached != 1]
+    return [row for row in rows if row.asked != 1 or row.reached != 1 or row.before != row.after]
 
 
 def _total(scaler: Scaler, spec: NetworkSpec) -> dict[str, int]:
@@ -99,7 +99,7 @@ def _inside(scaler: Scaler, scaled: Scaled) -> list[Grown]:
         after = [_whole(scaled.values.get(place.path, place.value)) for place in found]
         reached = _mean([b / a for a, b in zip(before, after, strict=True)])
         rows.append(Grown(what, asked, reached, _listed(before), _listed(after)))
-    return [row for row in rows if row.reached != 1 or row.asked not in (None, 1)]
+    return rows
 
 
 def _whole(value: object) -> int:
@@ -115,6 +115,23 @@ def _listed(numbers: list[int]) -> str:
     return "-".join(map(str, numbers))
 
 
+def factors_text(rule: Rule) -> str:
+    """What a rule moves in a line: `depth 1.2, width 1.3, resolution 1.15 a phi`."""
+    if rule.points is not None:
+        return f"{len(rule.points)} points, from {rule.points[0].name} to {rule.points[-1].name}"
+    one = rule.factors(1.0, rule.stage_count or 1)
+    words = []
+    for knob, value in zip(("depth", "width", "kernel"), one[:3], strict=True):
+        if any(factor != 1 for factor in value):
+            shown = {f"{factor:.4g}" for factor in value}
+            words.append(f"{knob} {shown.pop() if len(shown) == 1 else 'by stage'}")
+    if one.resolution != 1:
+        words.insert(2, f"resolution {one.resolution:.4g}")
+    if one.group != 1:
+        words.append(f"group width {one.group:.4g}")
+    return (", ".join(words) or "nothing") + " a phi" + (", on its line" if rule.line else "")
+
+
 def law_text(rule: Rule) -> str:
     """The rule's law in a line: what FLOPs grow by, the product at phi = 1, what papers print."""
     law = rule.law
@@ -128,4 +145,4 @@ def law_text(rule: Rule) -> str:
     return f"{product} = {rule.growth:.4g} a phi{printed}"
 
 
-__all__ = ["Grown", "growth", "law_text"]
+__all__ = ["Grown", "factors_text", "growth", "law_text"]

@@ -32,7 +32,8 @@ class StagePlaces(NamedTuple):
     """What a stage says beside its width and depth.
 
     times: of blocks that are spelled out. turns: blocks that take turns, else 1. widths: stated
-    inside. branches: channels of branches that are stated, which no rule can grow.
+    inside. branches: channels that are fixed where no rule can grow them, as (what, value): of
+    branches, by constant expressions, in bodies of the text's own units.
     """
 
     times: tuple[Place, ...]
@@ -41,7 +42,7 @@ class StagePlaces(NamedTuple):
     groups: tuple[Place, ...]
     heads: tuple[Place, ...]
     kernels: tuple[Place, ...]
-    branches: tuple[Place, ...]
+    branches: tuple[tuple[str, object], ...]
 
 
 class Places(NamedTuple):
@@ -89,7 +90,15 @@ def _stage(raw: Mapping[str, Any], index: int, units: Mapping[str, Any]) -> Stag
     if raw.get("blocks") and not times:
         turns = len(raw["blocks"])
     down = list(_knobs(raw.get("down"), (*here, "down"), units))
-    branches = [place for name in _BRANCHES for place in _named(found, name)]
+    branches: list[tuple[str, object]] = [
+        (str(place.path[-1]), place.value) for name in _BRANCHES for place in _named(found, name)
+    ]
+    branches += [
+        ("width", knob.value)
+        for knob in found
+        if knob.path[-1] == "width" and _is_constant(knob.value)
+    ]
+    branches += _in_units({knob.node for knob in found} | _names(raw), units)
     return StagePlaces(
         tuple(times),
         turns,
@@ -99,6 +108,37 @@ def _stage(raw: Mapping[str, Any], index: int, units: Mapping[str, Any]) -> Stag
         tuple(place for place in _named(found, "kernel") if place.value > 1),
         tuple(branches),
     )
+
+
+def _is_constant(value: object) -> bool:
+    """Whether an expression has no word in it."""
+    return isinstance(value, str) and not any(sign.isalpha() for sign in value)
+
+
+def _names(raw: object) -> set[str]:
+    """All words that name a node somewhere in a text."""
+    if isinstance(raw, Mapping):
+        return {str(key) for key in raw}.union(*(_names(value) for value in raw.values()))
+    if isinstance(raw, list):
+        return {item for item in raw if isinstance(item, str)}.union(*map(_names, raw))
+    return set()
+
+
+def _in_units(names: set[str], units: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    """Widths that the text's own units of these names, and those inside them, state as numbers."""
+    seen: set[str] = set()
+    while names - seen:
+        name = min(names - seen)
+        seen.add(name)
+        unit = units.get(name)
+        if isinstance(unit, Mapping):
+            body = unit.get("body")
+            names |= _names(body)
+            for knob in _knobs(body, (), units):
+                if knob.path[-1] == "width" and (
+                    type(knob.value) is int or _is_constant(knob.value)
+                ):
+                    yield f"width in unit {name}", knob.value
 
 
 def _named(knobs: Iterator[_Knob] | list[_Knob], name: str) -> tuple[Place, ...]:

@@ -18,7 +18,7 @@ from archspec.errors import LawError, SpecError
 from archspec.load import parse_yaml
 from archspec.resolve import FORMAT, YAML, Kind, edit, locate, placed, resolve
 from archspec.rules import check_name, dwr_shares
-from archspec.shipped import shipped_rules
+from archspec.shipped import shipped_rule_spaces, shipped_rules
 from archspec.strict import Number, Strict, law_of, shown
 
 #: what a rule may grow
@@ -350,6 +350,18 @@ RULE = Kind(
 )
 
 
+#: a rule's text with domains, which is searched: see search.rule_text
+RULE_SPACE = Kind(
+    "space of rules",
+    (*RULE.keys, "each_stage", "near"),
+    merged=RULE.merged,
+    own=RULE.own,
+    # a rule may be the start, too: extends: cmt
+    known=lambda: shipped_rule_spaces() | shipped_rules(),
+    find=lambda name: (shipped_rules() | shipped_rule_spaces()).get(name),
+)
+
+
 def dwr_rule(name: str) -> Rule | None:
     """A rule of the dWr family by its name in pycls, such as `dw` or `d1_w8_g8_r1`; or None.
 
@@ -418,6 +430,7 @@ def rule_of(spec_scaling: str | None, folder: Path) -> Rule:
 __all__ = [
     "DEFAULT_RULE",
     "RULE",
+    "RULE_SPACE",
     "Factors",
     "Law",
     "Point",

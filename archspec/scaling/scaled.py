@@ -106,11 +106,11 @@ class Scaler:
                     "its blocks decide it; use a rule of depth or resolution"
                 )
             if places.branches:
-                knob = places.branches[0]
+                what, value = places.branches[0]
                 raise SpecError(
-                    f"rule {rule.name} grows widths, but stages.{index} of {spec.name} states "
-                    f"those of its branches, such as {knob.path[-1]}: {knob.value}; use a rule of "
-                    "depth or resolution"
+                    f"rule {rule.name} grows widths, but stages.{index} of {spec.name} fixes some, "
+                    f"such as {what}: {value}; write it by w or w_out, or use a rule of depth or "
+                    "resolution"
                 )
 
     # From phi to a network ------------------------------------------------------------------------
