@@ -54,7 +54,7 @@ def find(tree: Any, path: KeyPath, unwritten: Sequence[str] = ()) -> list[KeyPat
     part that leads nowhere.
     """
     start = path[0] if path else None
-    if start in unwritten and start not in tree and len(path) == 2:
+    if start in unwritten and start not in tree and len(path) > 1 and "*" not in path:
         return [path]
     matches = list(_find(tree, tree, path, ()))
     if not matches:
@@ -135,12 +135,15 @@ def assign(
     copy: how a stage gets its own of what each_stage gives it.
     """
     here: Any = tree
+    unwritten = False
     for depth, key in enumerate(path[:-1]):
         following = path[depth + 1]
         if isinstance(here, MarkedDict) and key not in here and _inherited(tree, path[:depth], key):
             each = tree["each_stage"]
             put(here, key, copy(each[key]), each.marks.get(key))
-        if here is tree and key not in here:
+        # below what stands unwritten at the top, all is unwritten
+        if isinstance(here, MarkedDict) and key not in here and (here is tree or unwritten):
+            unwritten = True
             put(here, key, MarkedDict(tree.mark), None)
         child = here[key]
         if isinstance(here, list) and isinstance(child, str):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -217,8 +217,7 @@ def beside(place: Path, name: str, key: str, mark: Mark | None) -> Path:
 def name_from(source: str, out: Path | None, key: str) -> str:
     """How a text at `out` names a source under a key: a shipped name, or a path below its folder.
 
-    out: None is a text beside the source. Raises SpecError where it cannot, or would stand in the
-    source's own place.
+    out: None is a text beside the source. Raises SpecError where it cannot.
     """
     path = locate(source)
     shipped = find_shipped(path.stem)
@@ -226,20 +225,44 @@ def name_from(source: str, out: Path | None, key: str) -> str:
         return path.stem
     if out is None:
         return path.name
-    other = path.with_name(f"{path.stem}_2.yaml" if out.name == path.name else out.name)
-    if out.resolve() == path.resolve():
-        raise SpecError(f"{out} is what the text {key}; write it elsewhere, such as -o {other}")
     try:
         return str(path.resolve().relative_to(out.resolve().parent))
     except ValueError:
+        other = path.with_name(f"{path.stem}_2.yaml" if out.name == path.name else out.name)
         raise SpecError(
             f"{key} stays inside its folder, but {out} would name {path}, which lies elsewhere; "
             f"write it beside, such as -o {other}"
         ) from None
 
 
+def read_from(source: str | Path, kind: Kind = NETWORK) -> list[Path]:
+    """The files that a text is read from: its own, and those that it extends, one by the other."""
+    path = source if isinstance(source, Path) else locate(source, kind)
+    files: list[Path] = []
+    while path is not None and path not in files:
+        files.append(path)
+        tree = read_yaml(path)
+        parent = tree.get("extends")
+        if parent is None:
+            break
+        path = _parent(path, parent, tree.marks.get("extends"), kind)
+    return files
+
+
+def check_place(out: Path, files: Iterable[Path]) -> None:
+    """Raise SpecError where a text cannot be written to `out`, or would overwrite one of these."""
+    if out.is_dir():
+        raise SpecError(f"{out} is a folder; -o names a file")
+    real = out.resolve()
+    for file in files:
+        if file.resolve() == real:
+            other = out.with_name(f"{out.stem}_2{out.suffix or '.yaml'}")
+            raise SpecError(f"{out} is read for this; write it elsewhere, such as -o {other}")
+
+
 def _merge(base: MarkedDict, over: MarkedDict, kind: Kind) -> MarkedDict:
     """Keys replace; those that the kind names merge, or are not inherited."""
+    base.mark = over.mark  # what is wrong with the whole is the text's own
     for key in kind.own:
         base.pop(key, None)
     for key, value in over.items():
@@ -350,4 +373,15 @@ def _as_written(tree: Any, path: KeyPath) -> KeyPath:
     return path
 
 
-__all__ = ["KEYS", "Kind", "apply_settings", "deal", "locate", "name_from", "placed", "resolve"]
+__all__ = [
+    "KEYS",
+    "Kind",
+    "apply_settings",
+    "check_place",
+    "deal",
+    "locate",
+    "name_from",
+    "placed",
+    "read_from",
+    "resolve",
+]

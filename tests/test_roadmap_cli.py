@@ -55,6 +55,13 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(app, ["roadmap", *arguments])
 
 
+def refused(*arguments: str) -> str:
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    (line,) = result.stderr.splitlines()
+    return line
+
+
 def read(result: Result) -> Any:
     assert result.exit_code == 0, result.stderr
     return json.loads(result.stdout)
@@ -233,4 +240,27 @@ def test_the_tables_of_the_docs_are_fresh(name: str) -> None:
     printed = run(name, "--markdown").stdout
     assert printed in (ROOT / "docs" / "roadmaps.md").read_text(encoding="utf-8"), (
         f"archspec roadmap {name} --markdown"
+    )
+
+
+def test_a_proposal_overwrites_nothing_that_it_reads(folder: Path) -> None:
+    (folder / "wide.yaml").write_text("extends: net.yaml\nset: {stages.0.width: 16}\n")
+    before = {path: path.read_text() for path in folder.glob("*.yaml")}
+    for out in ("net.yaml", "wide.yaml"):
+        line = refused("--from", "net.yaml", "--to", "wide.yaml", "-o", out)
+        assert f"{out} is read for this; write it elsewhere" in line
+    assert "it ends in .html" in refused("tiny.yaml", "--out", "tiny.yaml")
+    assert {path: path.read_text() for path in before} == before
+
+
+def test_a_proposal_names_its_start_from_where_it_lies(folder: Path) -> None:
+    (folder / "in").mkdir()
+    for name in ("net", "wide"):
+        text = NET if name == "net" else "extends: net.yaml\nset: {stages.0.width: 16}\n"
+        (folder / "in" / f"{name}.yaml").write_text(text)
+    wanted = ("--from", "in/net.yaml", "--to", "in/wide.yaml", "-o", "in/way.yaml")
+    for words in (wanted, ("in/way.yaml",)):
+        assert run(*words).exit_code == 0
+    assert "write it beside" in refused(
+        "--from", "in/net.yaml", "--to", "in/wide.yaml", "-o", "elsewhere/way.yaml"
     )

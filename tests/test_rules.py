@@ -171,9 +171,16 @@ def test_between_points_factors_are_interpolated_in_the_logarithm() -> None:
         ("shares: {group: 1}", "one share of depth, width and resolution is above 0"),
         ("depht: 1.2", "did you mean 'depth'"),
         ("depth: [1.1, 1.2]\nwidth: [1, 1, 1]", r"of one length, but got \[2, 3\]"),
-        ("points: [{name: a}, {name: b, side: 3}]", "points have all a side or none"),
-        ("points: [{name: a}, {name: b}]\nlaw: {growth: 2}", "points have each their own"),
-        ("points: [{name: a}, {name: b}]\nstages: {depth: [1]}", "they have no stages"),
+        ("points: [{name: a}, {name: b, side: 3, width: 2}]", "points have all a side or none"),
+        (
+            "points: [{name: a}, {name: b, width: 2}]\nlaw: {growth: 2}",
+            "points have each their own",
+        ),
+        ("points: [{name: a}, {name: b, width: 2}]\nstages: {depth: [1]}", "they have no stages"),
+        ("width: 1.0", "a rule moves one at least of depth, width"),
+        ("points: [{name: a}, {name: a, width: 2}]", "each point has a name of its own"),
+        ("points: [{name: a}, {width: 2}]", r"points\.1: 'name' is missing"),
+        ("extends: dwr\nwidth: 1.2", "what a rule extends is taken back by null"),
         ("width: [1.5, 1]\nline: true", "a line has one factor each"),
     ],
 )
@@ -183,6 +190,12 @@ def test_a_rule_that_breaks_a_law_is_told_where(tmp_path: Path, text: str, law: 
     with pytest.raises(SpecError, match=law) as raised:
         read_rule(str(file))
     assert f"{file}:" in str(raised.value)
+
+
+def test_edits_reach_what_a_rule_leaves_unwritten() -> None:
+    rule = read_rule("dwr", [("rounding.width.step", "16"), ("law.printed", "2")])
+    assert (rule.rounding.width.step, rule.rounding.width.keep) == (16, 0)
+    assert rule.law.printed == 2
 
 
 def test_unknown_rules_are_told_the_nearest() -> None:

@@ -153,3 +153,32 @@ def test_nothing_is_written_where_something_is_wrong(tmp_path: Path) -> None:
     assert "cannot be written" in refused(
         "cmt_s", "--phi", "1", "-o", str(tmp_path / "no" / "x.yaml")
     )
+
+
+def test_no_text_that_is_read_is_overwritten(tmp_path: Path) -> None:
+    base, middle, top, rule = (tmp_path / f"{name}.yaml" for name in ("a", "b", "c", "rule"))
+    base.write_text("extends: resnet18\n")
+    middle.write_text("extends: a.yaml\n")
+    top.write_text("extends: b.yaml\nscaling: rule.yaml\n")
+    rule.write_text("width: 1.5\n")
+    before = {path: path.read_text() for path in (base, middle, top, rule)}
+    for out in before:
+        line = refused(str(top), "--phi", "1", "-o", str(out))
+        assert f"{out} is read for this; write it elsewhere, such as -o" in line
+        assert "it ends in .html" in refused(str(top), "--curve", "--timed", "0", "-o", str(out))
+    assert "is a folder" in refused(str(top), "--phi", "1", "-o", str(tmp_path))
+    assert {path: path.read_text() for path in before} == before
+
+
+def test_a_line_keeps_turns_and_asks_for_groups() -> None:
+    assert "blocks take turns of 2" in refused("swin_tiny", "--line", "d=13,w0=96,wa=40,wm=2,g=1")
+    line = refused("resnet50", "--line", "d=16,w0=256,wa=93,wm=2,g=8")
+    assert "states no group_width that the line's g=8 could be; write g=1" in line
+
+
+def test_patches_stay_whole() -> None:
+    _, after = json.loads(
+        scale("vit_base_patch16_224", "--rule", "resolution", "--times", "2", "--json")
+    )
+    # 224 times the root of 2 is 316.8, of which 16 x 16 pixels make 320
+    assert "input.resolution: 320" in after["spec"]

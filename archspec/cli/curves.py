@@ -39,16 +39,17 @@ def draw(spec: NetworkSpec, source: Source, asked: Asked, out: Path | None, as_j
     """Curves of a network as a table, or as JSON, and as a page."""
     import pandas as pd
 
-    from archspec.cli.tables import print_json
+    from archspec.cli.tables import check_page, print_json
     from archspec.runs import now, versions_of, written
     from archspec.scaling.curve import rows, rule_row
     from reports.scaling import write_scaling_page
 
+    page = out or Path("runs") / f"scale-{spec.name}.html"
+    check_page(page)
     rules, skipped = _rules(spec, asked)
     points = _points(spec, source, rules, asked)
     timed = _timed(points, asked) if asked.timed else None
     told, laws = rows(points, timed), [rule_row(rule) for rule in rules]
-    page = out or Path("runs") / f"scale-{spec.name}.html"
     info = {
         "name": spec.name,
         "doc": spec.doc,

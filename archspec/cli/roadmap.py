@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from archspec.cli.specs import FLOPS_NOTE, Json, Settings, edit_of
+from archspec.cli.tables import check_page
 from archspec.errors import SpecError, printable
 
 if TYPE_CHECKING:
@@ -191,8 +192,12 @@ def roadmap(
     one_of += ["--train"] if train and one_of else []
     if len(one_of) > 1:
         raise SpecError(f"{one_of[0]} prints one thing alone; it does not go with {one_of[1]}")
-    if out is not None and not train and out.is_dir():
-        raise SpecError(f"{out} is a folder; --out names the page's file")
+    if out is not None and not train:
+        check_page(out)
+    if small is not None and side is not None:
+        raise SpecError(
+            "--side is of the small-image form; it goes with neither --small nor --no-small"
+        )
     text = _text(file, first, last, text_file, settings, order)
     planned = _plan(text)
     if text_file is not None and first is not None and last is not None:
@@ -264,10 +269,9 @@ def _text(
 
 def _moved(text: Roadmap, first: str, last: str, file: Path) -> Roadmap:
     """The proposal as it is to stand in a file: its start is named from there."""
-    from archspec.resolve import locate, name_from
+    from archspec.resolve import check_place, name_from, read_from
 
-    if locate(last).resolve() == file.resolve():
-        raise SpecError(f"{file} is the network B; write the roadmap elsewhere")
+    check_place(file, [*read_from(first), *read_from(last)])
     named = name_from(first, file, "the start's spec")
     return text.model_copy(update={"start": text.start.model_copy(update={"spec": named})})
 

@@ -38,7 +38,10 @@ def print_steps(rows: Sequence[Row]) -> None:
         Column(title, number=number, cut=title == "changes" and not number)
         for title, number in _TITLES
     ]
-    print_table(Table(columns, list(_cells(rows))))
+    cells = list(_cells(rows))
+    if not any(row["paper_flops"] or row["paper_top1"] for row in rows):
+        columns, cells = columns[:-2], [line[:-2] for line in cells]
+    print_table(Table(columns, cells))
     for row in rows:
         if row["note"]:
             print(f"  {row['name']}: {row['note']}")

@@ -42,7 +42,7 @@ def scale(
             metavar="RULE",
             help="A shipped rule, a file, or a name such as d1_w8_g8_r1; with --curve several, "
             "or `all`.",
-            show_default="the network's own, else dwr",
+            show_default="the network's own, else dwr; with --curve all that fit",
         ),
     ] = None,
     phi: Annotated[
@@ -158,8 +158,9 @@ def scale(
     """
     from archspec.cli import curves
     from archspec.fit import ENOUGH
+    from archspec.resolve import YAML, check_place, read_from
     from archspec.scaling.curve import Source
-    from archspec.scaling.rule import read_rule, rule_of
+    from archspec.scaling.rule import RULE, read_rule, rule_of
     from archspec.spec import read_spec
 
     _fitting(
@@ -194,6 +195,8 @@ def scale(
         else:
             curves.draw(network, source, how, out, as_json)
         return
+    if rule == [curves.ALL]:
+        raise SpecError("--rule all goes with --curve; name one rule to scale by")
     if len(rule or ()) > 1:
         raise SpecError("one --rule scales a network; several stand beside each other in --curve")
     if edits and not rule:
@@ -202,6 +205,12 @@ def scale(
     applied = (
         read_rule(named[0], edits) if named else rule_of(network.scaling, network.folder("scaling"))
     )
+    if out is not None:
+        own = network.scaling or ""
+        texts = [] if named or not own.endswith(YAML) else [network.folder("scaling") / own]
+        texts += [Path(name) for name in named or () if name.endswith(YAML)]
+        rules = [file for text in texts for file in read_from(text, RULE)]
+        check_place(out, [*read_from(spec), *rules])
     scaler, scaled, used = _scaled(network, applied, line, phi, times, to, also)
     told = _told(scaler, scaled, line, used)
     text = _text(spec, settings, scaler, scaled, told, out)

@@ -109,6 +109,10 @@ def study(
         folder = with_seeds(StudyFolder.open(Path(file)), seeds)
     else:
         text = read_study(file, [edit_of(setting) for setting in settings or ()])
+        if side is not None and small is not None:
+            raise RunError(
+                "--side is of the small-image form; it goes with neither --small nor --no-small"
+            )
         if side is not None or small is not None:
             text = text.model_copy(update={"small": small if side is None else side})
         if data is not None and os.path.exists(data):

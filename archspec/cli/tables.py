@@ -11,10 +11,14 @@ import os
 import sys
 from collections.abc import Sequence
 from itertools import compress
+from pathlib import Path
 from typing import NamedTuple
 
+from archspec.errors import SpecError
 from archspec.quantities import Quantity, format_count, format_quantity
 
+#: how the name of a text ends
+YAML = (".yaml", ".yml")
 #: characters that a shortened text must have left
 LEAST = 12
 
@@ -102,6 +106,12 @@ def _draw(table: Table) -> None:
 def print_json(document: object) -> None:
     """One JSON document and nothing else."""
     print(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def check_page(path: Path) -> None:
+    """Raise SpecError where a page would take a folder's or a text's place."""
+    if path.is_dir() or path.suffix in YAML:
+        raise SpecError(f"{path} is no page's file; it ends in .html")
 
 
 def bytes_text(count: int) -> str:

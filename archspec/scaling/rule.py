@@ -16,7 +16,8 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 from archspec.dump import dump_yaml
 from archspec.errors import LawError, SpecError
 from archspec.load import parse_yaml
-from archspec.resolve import FORMAT, YAML, Kind, edit, locate, placed, resolve
+from archspec.marks import find_mark, key_mark
+from archspec.resolve import FORMAT, YAML, Kind, edit, locate, resolve
 from archspec.rules import check_name, dwr_shares
 from archspec.shipped import shipped_rule_spaces, shipped_rules
 from archspec.strict import Number, Strict, law_of, shown
@@ -96,7 +97,8 @@ class Stages(Strict):
 class Point(Strict):
     """One network of a released family, by its factors from the family's first one.
 
-    depth, width: factors, or lists of one a stage; side: in pixels; dropout: of the head.
+    depth, width: factors, or lists of one a stage; side: in pixels, of which the ratio to the first
+    point's counts; dropout: of the head, where the base has the first point's.
     """
 
     name: Name
@@ -186,8 +188,15 @@ class Rule(Strict):
         ways = [*forms, *(["factors"] if given else [])]
         if len(ways) != 1:
             law = "a rule has either factors (depth, width, ...), or shares, or points"
-            raise LawError(f"{law}, but got {' and '.join(ways) or 'none of them'}")
+            got = " and ".join(ways) or "none of them"
+            hint = "; what a rule extends is taken back by null" if len(ways) > 1 else ""
+            raise LawError(f"{law}, but got {got}{hint}")
+        if not any(self.moves(knob) for knob in KNOBS):
+            raise LawError("a rule moves one at least of depth, width, resolution, group, kernel")
         if self.points is not None:
+            names = [point.name for point in self.points]
+            if len(set(names)) < len(names):
+                raise LawError("each point has a name of its own", ("points",))
             if self.law.growth is not None:
                 law = "growth a phi is stated of factors; points have each their own"
                 raise LawError(law, ("law", "growth"), True)
@@ -406,7 +415,10 @@ def make_rule(tree: Mapping[str, Any]) -> Rule:
     try:
         rule = Rule.model_validate(tree)
     except ValidationError as error:
-        raise placed(law_of(error), tree) from None
+        law = law_of(error)
+        mark = (key_mark(tree, law.path) if law.at_key else None) or find_mark(tree, law.path)
+        # points are numbered, for they are no nodes
+        raise SpecError(law.problem, mark, ".".join(map(str, law.path))) from None
     rule._tree = tree
     return rule
 

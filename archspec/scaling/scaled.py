@@ -65,6 +65,13 @@ class Scaler:
         self._check()
 
     @cached_property
+    def _patch(self) -> int:
+        """By what the stem divides the side, where it does so without a rest."""
+        plan = plan_network(self.spec)
+        side, left = plan.shape.height, plan.stem.out.height
+        return side // left if left and side % left == 0 else 1
+
+    @cached_property
     def outside(self) -> Outside:
         """What the rule says of stem and head, or where it says nothing, the network's own."""
         rule, spec = self.rule, self.spec
@@ -128,7 +135,10 @@ class Scaler:
         depths, widths, groups = self._stages(factors)
         side = self.spec.input.resolution
         if factors.resolution != 1 and isinstance(side, int):
-            side = rounded_side(side, factors.resolution, self.rule.rounding.resolution)
+            how = self.rule.rounding.resolution
+            # patches that the side was cut into stay whole
+            step = math.lcm(how.step, self._patch)
+            side = rounded_side(side, factors.resolution, how.model_copy(update={"step": step}))
         return Numbers(depths, widths, groups, side)
 
     def _stages(self, factors: Factors) -> _Stages:
@@ -183,13 +193,14 @@ class Scaler:
                 f"the line has {several(len(found.widths), 'stage')}, but {self.spec.name} has "
                 f"{len(stages)}; choose another line"
             )
-        for index, (depth, places) in enumerate(zip(found.depths, self.places.stages, strict=True)):
-            if depth < _least_depth(places):
-                raise SpecError(
-                    f"the line has {several(depth, 'block')} in stages.{index}, but "
-                    f"{self.spec.name} spells out {_least_depth(places)} kinds there"
-                )
+        for index, places in enumerate(self.places.stages):
+            self._check_depth(index, found.depths[index], places)
         ours = [place.value for own in self.places.stages for place in own.groups]
+        if not ours and line.group_width > 1:
+            raise SpecError(
+                f"{self.spec.name} states no group_width that the line's g={line.group_width} "
+                "could be; write g=1"
+            )
         factors = Factors(
             tuple(new / stage.count for new, stage in zip(found.depths, stages, strict=True)),
             tuple(
@@ -203,6 +214,16 @@ class Scaler:
         groups = [(line.group_width,) * len(own.groups) for own in self.places.stages]
         side = self.spec.input.resolution
         return self._lawful(math.nan, factors, Numbers(found.depths, found.widths, groups, side))
+
+    def _check_depth(self, index: int, depth: int, places: StagePlaces) -> None:
+        """Raise where a line's blocks are no whole turns, or fewer than are spelled out."""
+        turns = places.turns if self.spec.stages[index].count % places.turns == 0 else 1
+        if depth < _least_depth(places) or depth % turns:
+            kinds = f"take turns of {turns}" if turns > 1 else "are spelled out"
+            raise SpecError(
+                f"the line has {several(depth, 'block')} in stages.{index}, but there "
+                f"{self.spec.name}'s blocks {kinds}; choose another line"
+            )
 
     def _by_line(self, line: Line) -> _Stages:
         """Stages that grow as those of the network's line do, so that what is off it stays so."""
