@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from browsing import Visit
+    from playwright.sync_api import Browser
 
 # threads that wait without spinning: on a busy machine the others get the core
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -33,3 +39,21 @@ def shared_reference() -> Path:
 def shared_data() -> Path:
     """Data sets: CIFAR-10 as parquet, NAS-Bench-Macro as CSV."""
     return folder_beside("data")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium, one a file of tests; they are skipped where there is none."""
+    from browsing import chromium
+
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Visit]:
+    """A page of its own, which complains of nothing."""
+    from browsing import visiting
+
+    with visiting(browser) as page:
+        yield page

@@ -2,41 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from browsing import Visit
 from synthetic_calibration import made_calibration
 from synthetic_run import HOSTILE
 from test_calibration_page import hostile
-from test_sheets_browser import CHROMIUM, FLAGS, Visit
 
 from reports.calibration import write_calibration_page
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs Chromium at {CHROMIUM}, absent here"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def visit(browser: Browser) -> Iterator[Visit]:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    visit = Visit(context.new_page())
-    yield visit
-    # a software WebGL remarks on its own speed
-    assert [told for told in visit.complaints if "GL Driver Message" not in told] == []
-    assert len(visit.requests) == 1
-    context.close()
+pytestmark = pytest.mark.browser
 
 
 def test_every_panel_draws_every_score(visit: Visit, tmp_path: Path) -> None:

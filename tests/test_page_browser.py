@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from browsing import Visit
 from playwright.sync_api import (
-    Browser,
-    BrowserContext,
-    ConsoleMessage,
     Locator,
     Page,
-    sync_playwright,
 )
 from synthetic_run import HOSTILE, made_frame, made_info
 
@@ -21,59 +17,7 @@ from reports.frames import front, scored
 from reports.metrics import ACTIVATIONS, FLOPS
 from reports.page import write_page
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs Chromium at {CHROMIUM}, absent here"),
-]
-
-
-class Visit:
-    """An open page, and all it said or asked for."""
-
-    def __init__(self, context: BrowserContext) -> None:
-        self.page = context.new_page()
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        self.page.on("console", self.hear)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("dialog", lambda dialog: self.complaints.append(f"dialog {dialog.message}"))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-
-    def hear(self, message: ConsoleMessage) -> None:
-        """Keep every line of the console, save a software WebGL's remarks on its own speed."""
-        if "GL Driver Message" not in message.text:
-            self.complaints.append(f"{message.type}: {message.text}")
-
-    def open(self, path: Path) -> Page:
-        """The page once its figure is drawn; only its own file was asked for."""
-        self.page.goto(path.as_uri())
-        self.page.wait_for_selector("#front .main-svg")
-        assert self.requests == [path.as_uri()]
-        return self.page
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def visit(browser: Browser) -> Iterator[Visit]:
-    context = browser.new_context(
-        viewport={"width": 1400, "height": 900},
-        permissions=["clipboard-read", "clipboard-write"],
-    )
-    visit = Visit(context)
-    yield visit
-    assert visit.complaints == []
-    assert len(visit.requests) == 1
-    context.close()
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +45,7 @@ def shown_spec(page: Page) -> str:
 def test_a_click_on_a_mark_shows_its_exact_spec(
     visit: Visit, path: Path, frame: pd.DataFrame
 ) -> None:
-    page = visit.open(path)
+    page = visit.open(path, "#front .main-svg")
     row = front(frame).rows[1]
     marks(page, 2).nth(1).hover(force=True)
     page.wait_for_selector("#tip:not([hidden])")
@@ -115,7 +59,7 @@ def test_a_click_on_a_mark_shows_its_exact_spec(
 def test_hover_tells_cost_score_and_one_stage_a_line(
     visit: Visit, path: Path, frame: pd.DataFrame
 ) -> None:
-    page = visit.open(path)
+    page = visit.open(path, "#front .main-svg")
     marks(page, 2).nth(0).hover(force=True)
     tip = page.locator("#tip")
     tip.wait_for(state="visible")
@@ -127,7 +71,7 @@ def test_hover_tells_cost_score_and_one_stage_a_line(
 def test_copy_and_save_give_the_exact_yaml(
     visit: Visit, path: Path, frame: pd.DataFrame, tmp_path: Path
 ) -> None:
-    page = visit.open(path)
+    page = visit.open(path, "#front .main-svg")
     page.locator("#table tbody tr").nth(2).click()
     spec = shown_spec(page)
     assert spec in list(frame["spec"])
@@ -141,7 +85,7 @@ def test_copy_and_save_give_the_exact_yaml(
 
 
 def test_the_switch_redraws_front_and_table(visit: Visit, path: Path, frame: pd.DataFrame) -> None:
-    page = visit.open(path)
+    page = visit.open(path, "#front .main-svg")
     assert marks(page, 2).count() == len(front(frame, FLOPS).rows)
     page.locator(".switch").get_by_text("Activations").click()
     numbers = frame["number"].iloc[list(front(frame, ACTIVATIONS).rows)]
@@ -153,7 +97,7 @@ def test_the_switch_redraws_front_and_table(visit: Visit, path: Path, frame: pd.
 
 
 def test_the_table_sorts_by_its_headings(visit: Visit, path: Path) -> None:
-    page = visit.open(path)
+    page = visit.open(path, "#front .main-svg")
     heading = page.get_by_role("button", name="GFLOPs")
     heading.click()
     cells = [float(cell) for cell in page.locator("#table td:nth-child(4)").all_text_contents()]
@@ -164,7 +108,7 @@ def test_the_table_sorts_by_its_headings(visit: Visit, path: Path) -> None:
 
 
 def test_next_commands_name_the_file_quoted_for_a_shell(visit: Visit, path: Path) -> None:
-    page = visit.open(path)
+    page = visit.open(path, "#front .main-svg")
     page.locator("#table tbody tr").last.click()
     commands = page.locator("#panel .command pre").all_text_contents()
     assert "archspec show 'runs/my run/front/01.yaml' --layers" in commands
@@ -173,7 +117,7 @@ def test_next_commands_name_the_file_quoted_for_a_shell(visit: Visit, path: Path
 def test_an_infeasible_trial_opens_with_its_reason(
     visit: Visit, path: Path, frame: pd.DataFrame
 ) -> None:
-    page = visit.open(path)
+    page = visit.open(path, "#front .main-svg")
     infeasible = frame.reset_index()[frame["state"].to_numpy() == "infeasible"]
     for place in (0, -1):  # a search trial, and one of the random baseline with its own number
         row = infeasible.iloc[place]
@@ -183,7 +127,7 @@ def test_an_infeasible_trial_opens_with_its_reason(
 
 
 def test_series_can_be_hidden_and_the_chart_follows_the_dark(visit: Visit, path: Path) -> None:
-    page = visit.open(path)
+    page = visit.open(path, "#front .main-svg")
     page.locator("#front-legend").get_by_text("Random baseline").click()
     assert page.locator("#front .scatterlayer .trace").count() == 3
     light = page.locator("#front .xtitle").evaluate("node => getComputedStyle(node).fill")
@@ -193,7 +137,7 @@ def test_series_can_be_hidden_and_the_chart_follows_the_dark(visit: Visit, path:
 
 
 def test_names_of_shipped_networks_do_not_overlap(visit: Visit, path: Path) -> None:
-    page = visit.open(path)
+    page = visit.open(path, "#front .main-svg")
     for width in (1400, 420):
         page.set_viewport_size({"width": width, "height": 900})
         page.wait_for_timeout(400)
@@ -241,7 +185,7 @@ def test_ten_thousand_trials_stay_smooth(visit: Visit, tmp_path: Path) -> None:
     frame = made_frame(search=9000, random=1000)
     path = write_page(made_info(), frame, tmp_path / "report.html")
     assert path.stat().st_size < 16e6
-    page = visit.open(path)
+    page = visit.open(path, "#front .main-svg")
     assert page.evaluate("points.number.length") == len(frame)
     millis = page.evaluate(
         "() => { const start = performance.now(); select(5); return performance.now() - start; }"

@@ -2,43 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from browsing import Visit
 from synthetic_roadmap import made_roadmap, made_tops, made_trained
 from synthetic_run import HOSTILE
 from test_roadmap_page import hostile
-from test_sheets_browser import CHROMIUM, FLAGS, Visit
 
 from reports.roadmap import write_roadmap_page
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs Chromium at {CHROMIUM}, absent here"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def visit(browser: Browser) -> Iterator[Visit]:
-    context = browser.new_context(
-        viewport={"width": 1280, "height": 900},
-        permissions=["clipboard-read", "clipboard-write"],
-    )
-    visit = Visit(context.new_page())
-    yield visit
-    assert visit.complaints == []
-    assert len(visit.requests) == 1
-    context.close()
+pytestmark = pytest.mark.browser
 
 
 def test_printed_figures_are_drawn_and_networks_copied(visit: Visit, tmp_path: Path) -> None:

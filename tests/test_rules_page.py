@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from browsing import Visit
 from synthetic_run import HOSTILE, made_info
 from tiny_rules import made_rules
 
@@ -20,8 +21,6 @@ from reports.payload import payload
 from reports.rules import compared, larger_figure, rule_shares, rules_page, shares_figure
 from search.folder import RunInfo
 from search.larger import held
-
-CHROMIUM = Path("/usr/bin/chromium")
 
 #: alpha, beta and gamma of three rules, by score
 FOUND = {3.0: (2.0, 1.0, 1.0), 2.0: (2**0.5, 2**0.125, 2**0.125), 1.0: (1.0, 2**0.25, 2**0.25)}
@@ -129,33 +128,24 @@ def test_a_run_that_has_just_begun_has_a_page(info: RunInfo, tmp_path: Path, cou
 
 
 @pytest.mark.browser
-@pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs Chromium at {CHROMIUM}, absent here")
 @pytest.mark.parametrize("width", [1280, 400])
-def test_a_mark_of_the_triangle_shows_its_rule(info: RunInfo, tmp_path: Path, width: int) -> None:
-    from playwright.sync_api import sync_playwright
-
+def test_a_mark_of_the_triangle_shows_its_rule(
+    info: RunInfo, tmp_path: Path, visit: Visit, width: int
+) -> None:
     path = write_page(info, made(), tmp_path / "report.html", rules={1: "rules/02-trial1.yaml"})
-    complaints: list[str] = []
-    with sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--disable-gpu"]
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=flags)
-        page = browser.new_page(viewport={"width": width, "height": 900})
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(path.as_uri())
-        mark = page.locator("#rules-shares .trace").first.locator(".point").nth(1)
-        mark.hover(force=True)
-        page.wait_for_selector("#tip:not([hidden])")
-        box = mark.bounding_box()
-        assert box is not None
-        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-        panel = page.locator("#panel")
-        assert panel.locator("h2").text_content() == "Trial 1"
-        assert "depth: 1.41421" in (panel.text_content() or "")
-        assert "scale small.yaml --rule rules/02-trial1.yaml --to 1.93GFLOPs" in (
-            panel.text_content() or ""
-        )
-        assert page.locator("#rules-larger .point").count() == 3
-        # no sideways scrolling of the page
-        assert page.evaluate("document.documentElement.scrollWidth") == width
-        browser.close()
-    assert complaints == []
+    visit.page.set_viewport_size({"width": width, "height": 900})
+    page = visit.open(path, "#rules-shares .point")
+    mark = page.locator("#rules-shares .trace").first.locator(".point").nth(1)
+    mark.hover(force=True)
+    page.wait_for_selector("#tip:not([hidden])")
+    box = mark.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    panel = page.locator("#panel")
+    assert panel.locator("h2").text_content() == "Trial 1"
+    told = panel.text_content() or ""
+    assert "depth: 1.41421" in told
+    assert "scale small.yaml --rule rules/02-trial1.yaml --to 1.93GFLOPs" in told
+    assert page.locator("#rules-larger .point").count() == 3
+    # no sideways scrolling of the page
+    assert page.evaluate("document.documentElement.scrollWidth") == width

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from browsing import Visit
 from synthetic_run import HOSTILE
 from synthetic_training import finish, made_measures, made_study, made_training
 from test_study_page import TIMES, TOPS
@@ -14,53 +13,7 @@ from test_study_page import TIMES, TOPS
 from reports.study import write_study_page
 from reports.training import write_training_page
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs Chromium at {CHROMIUM}, absent here"),
-]
-
-
-class Visit:
-    """An open page; what it said on the console, and what it asked for."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        page.on("console", lambda message: self.complaints.append(message.text))
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("dialog", lambda dialog: self.complaints.append(f"dialog {dialog.message}"))
-        page.on("request", lambda request: self.requests.append(request.url))
-
-    def open(self, path: Path) -> Page:
-        """The page once its figures are drawn."""
-        self.page.goto(path.as_uri())
-        self.page.wait_for_selector(".chart .main-svg")
-        return self.page
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def visit(browser: Browser) -> Iterator[Visit]:
-    context = browser.new_context(
-        viewport={"width": 1280, "height": 900},
-        permissions=["clipboard-read", "clipboard-write"],
-    )
-    visit = Visit(context.new_page())
-    yield visit
-    assert visit.complaints == []
-    assert len(visit.requests) == 1
-    context.close()
+pytestmark = pytest.mark.browser
 
 
 def test_a_training_draws_its_curves(visit: Visit, tmp_path: Path) -> None:

@@ -328,28 +328,14 @@ def report_search(run: Path) -> None:
 def budgets_of(texts: list[str]) -> tuple[Budget, ...]:
     """Ceilings as people write them; raises QuantityError."""
     from archspec.errors import QuantityError
-    from archspec.fit import BOUNDED
-    from archspec.quantities import parse_quantity
+    from archspec.fit import limits_of
     from search.folder import Budget
 
     if not texts:
         raise QuantityError(
             "a search needs a budget, such as --budget 4.5GFLOPs or --budget 30Mparams"
         )
-    found: dict[str, Budget] = {}
-    for text in texts:
-        quantity = parse_quantity(text)
-        if quantity.unit not in BOUNDED:
-            raise QuantityError(
-                f"a budget bounds {', '.join(BOUNDED)}, which the text alone tells; {text!r} is a "
-                "measured quantity"
-            )
-        if quantity.unit in found:
-            raise QuantityError(
-                f"two budgets bound {quantity.unit}: {found[quantity.unit]} and {text}"
-            )
-        found[quantity.unit] = Budget(quantity.unit, quantity.value)
-    return tuple(found.values())
+    return tuple(Budget(quantity, limit) for quantity, limit in limits_of(texts).items())
 
 
 def _stem(space: str, budgets: tuple[Budget, ...]) -> str:
