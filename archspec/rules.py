@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from archspec.errors import LawError, did_you_mean
-from archspec.shipped import shipped_rules
+from archspec.shipped import shipped_rule_spaces, shipped_rules
 from archspec.strict import shown
 
 _SHARE = re.compile(r"([dwgrk])([0-9]{1,6}(?:\.[0-9]{1,6})?)")
@@ -36,6 +36,10 @@ def dwr_shares(name: str) -> dict[str, float] | None:
 
 def check_name(name: str) -> str:
     """The name of a rule that is there; raises LawError with the nearest."""
+    if name in shipped_rule_spaces():
+        raise LawError(
+            f"{name} is a space of rules: archspec search --scaling SPEC --rule {name} searches it"
+        )
     if name not in shipped_rules() and dwr_shares(name) is None:
         known = did_you_mean(name, [*shipped_rules(), "d1_w8_g8_r1"])
         raise LawError(f"no scaling rule is called {shown(name)}: {known}; a path ends in .yaml")

@@ -80,7 +80,7 @@ def rules_page(info: RunInfo, frame: pd.DataFrame) -> RulesPage | None:
     """The words and the table; None where networks were searched."""
     if info.scaling is None:
         return None
-    found = held(frame, info.seed)
+    found = held(frame, info.seed, info.scaling.larger)
     words = held_words(found)
     return RulesPage(compared(frame), words[:1].upper() + words[1:], found)
 
@@ -95,7 +95,7 @@ def rules_payload(
     if info.scaling is None:
         return None
     texts = frame["rule"] if "rule" in frame else pd.Series([None] * len(frame))
-    score, found = score_metric(info).title, held(frame, info.seed)
+    score, found = score_metric(info).title, held(frame, info.seed, info.scaling.larger)
     figures = {
         name: {
             "shares": shares_figure(frame, palette).to_plotly_json(),
@@ -106,7 +106,7 @@ def rules_payload(
     return {
         "base": info.scaling.base,
         "source": info.scaling.source,
-        "to": str(info.budgets[0]).replace(" ", ""),
+        "to": " --and ".join(budget.exact for budget in info.budgets),
         "files": {str(trial): name for trial, name in files.items()},
         "texts": [text if isinstance(text, str) else None for text in texts],
         "constants": {
@@ -121,7 +121,11 @@ def rule_shares(frame: pd.DataFrame) -> dict[int, dict[str, float]]:
     """Shares of log FLOPs by place in the frame, of rules in constants that shrink nothing."""
     found = {}
     for row, text in enumerate(frame.get("rule", ())):
-        factors = {knob: number(frame[f"factor.{knob}"].iloc[row]) for knob in KNOBS}
+        columns = {knob: frame.get(f"factor.{knob}") for knob in KNOBS}
+        factors = {
+            knob: None if column is None else number(column.iloc[row])
+            for knob, column in columns.items()
+        }
         known = {knob: value for knob, value in factors.items() if value is not None}
         if not isinstance(text, str) or len(known) < len(KNOBS):
             continue

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from archspec.errors import RunError
-from archspec.quantities import Quantity, format_quantity
+from archspec.quantities import Quantity, format_quantity, parse_quantity
 from archspec.runs import locked, make_folder, read_record, versions_of, write_whole, written
 from archspec.train.unchanged import Counts
 from search.protocol import Protocol
@@ -50,6 +50,14 @@ class Budget:
 
     def __str__(self) -> str:
         return format_quantity(Quantity(self.limit, self.quantity))
+
+    @property
+    def exact(self) -> str:
+        """The ceiling as an option takes it, with every digit: `4.5GFLOPs`."""
+        short = str(self).replace(" ", "")
+        unit = "bytes" if self.quantity == "traffic" else self.quantity
+        same = parse_quantity(short).value == self.limit
+        return short if same else f"{self.limit!r}{unit}"
 
 
 @dataclass(frozen=True)

@@ -20,15 +20,16 @@ LARGER = 16
 ONE_SIZE = DOUBLING
 #: resamples of the interval
 RESAMPLES = 2_000
-#: with fewer pairs of scores tau says nothing
-LEAST = 3
+#: with fewer pairs of scores tau says nothing, and with fewer than so many no interval is told
+LEAST, ENOUGH = 3, 8
 
 
 class Held(NamedTuple):
     """Kendall's tau between the scores at the budget and one size up, with its 95% interval.
 
     numbers: of the search trials; here, larger: their two scores. tau, low, high are nan where they
-    are undefined.
+    are undefined; the interval also where rules are few, or in perfect order, which no resample
+    breaks.
     """
 
     numbers: tuple[int, ...]
@@ -56,24 +57,35 @@ def chosen(scores: Sequence[float | None], count: int) -> list[int]:
     return [ranked[step] for step in steps]
 
 
-def held(frame: pd.DataFrame, seed: int) -> Held | None:
-    """What a run's frame says of it; None where fewer than three rules have both scores."""
+def held(frame: pd.DataFrame, seed: int, count: int) -> Held | None:
+    """What a run's frame says of it; None where fewer than three rules have both scores.
+
+    count: so many are scored one size up. Of a run that was asked for more trials, only those count
+    that are an even spread now.
+    """
     if "of" not in frame:
         return None
     valued = frame[frame["state"].isin(["scored", "repeat"]) & frame["score"].notna()]
     here = valued[valued["kind"] == "search"].set_index("number")["score"].astype(float)
     larger = valued[valued["kind"] == "larger"]
+    trials = frame[frame["kind"] == "search"].sort_values("number")
+    scores = trials["score"].where(trials["state"] == "scored")
+    spread = {
+        int(trials["number"].iloc[place])
+        for place in chosen([None if score != score else score for score in scores], count)
+    }
     pairs = [
         (int(of), float(here[int(of)]), float(score))
         for of, score in zip(larger["of"], larger["score"], strict=True)
-        if int(of) in here.index
+        if int(of) in here.index and int(of) in spread
     ]
     if len(pairs) < LEAST:
         return None
     numbers, one, other = zip(*pairs, strict=True)
     counts = draw(len(pairs), RESAMPLES, seed)
     found = Ranking(np.array(other), counts).agreement(np.array(one))
-    low, high = found.interval()
+    told = len(pairs) >= ENOUGH and abs(found.value) < 1
+    low, high = found.interval() if told else (math.nan, math.nan)
     return Held(numbers, one, other, found.value, low, high)
 
 
@@ -84,9 +96,10 @@ def held_words(found: Held | None) -> str:
     rules = f"{len(found.numbers)} rules"
     if not math.isfinite(found.tau):
         return f"one size up, at twice the budget, {rules} have scores that cannot be ranked"
+    between = f" (95% interval {found.low:.2f} to {found.high:.2f})"
     return (
         f"one size up, at twice the budget, the order of {rules} holds with Kendall's tau "
-        f"{found.tau:.2f} (95% interval {found.low:.2f} to {found.high:.2f})"
+        f"{found.tau:.2f}{between if math.isfinite(found.low) else ''}"
     )
 
 

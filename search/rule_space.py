@@ -13,7 +13,6 @@ from archspec.dump import dump_yaml
 from archspec.errors import FitError, SpecError
 from archspec.fit import ENOUGH
 from archspec.load import parse_yaml
-from archspec.resolve import YAML
 from archspec.scaling.rule import Rule
 from archspec.scaling.scaled import Scaler
 from archspec.scaling.solve import land
@@ -53,11 +52,9 @@ class RuleSpace:
         """
         spec = read_spec(base)
         read = Rules.read(rules, max(1, len(spec.stages)), edits)
-        # a file beside the base is not beside what the search writes; figures are the base's own
-        update: dict[str, object] = {"reference": None, "scaling": None}
-        if spec.weights is not None and spec.weights.endswith(YAML):
-            update["weights"] = None
-        tree = parse_yaml(spec.model_copy(update=update).dump(), spec.name)
+        # figures are the base's own; its rule stays, for it tells of stem and head
+        bare = spec.without_files().model_copy(update={"reference": None})
+        tree = parse_yaml(bare.dump(), spec.name)
         return cls({"base": tree, "rule": read.tree}, f"{spec.name}_{read.name}")
 
     @classmethod
@@ -76,13 +73,11 @@ class RuleSpace:
 
     def check(self) -> None:
         """Raise SpecError where no rule of the space can be applied to the base."""
-        broken: SpecError | None = None
+        broken: SpecError | FitError | None = None
         for pick in self._tries():
             try:
                 Scaler(self.base, self.rules.rule(pick))
-            except FitError:
-                continue
-            except SpecError as error:
+            except (FitError, SpecError) as error:
                 broken = broken or error
             else:
                 return

@@ -146,12 +146,11 @@ class Geometric(NamedTuple):
 
 
 def geometric(rule: Rule, stages: int) -> Geometric:
-    """The constants of a rule without its multiples by stage; raises LawError for a rule of points,
-    which has none."""
+    """The constants of a rule, its multiples by stage included; raises LawError for a rule of
+    points, which has none."""
     if rule.points is not None:
         raise LawError("points have no constants")
-    plain = rule.model_copy(update={"stages": Stages()})
-    asked = plain.factors(1.0, stages)._asdict()
+    asked = rule.factors(1.0, stages)._asdict()
     means: dict[str, float] = {}
     for knob in KNOBS:
         each = asked[knob] if isinstance(asked[knob], tuple) else (asked[knob],)
@@ -177,8 +176,6 @@ def in_constants(rule: Rule, stages: int) -> Rule:
         same = len(set(values)) == 1
         if not same or values[0] != 1:
             tree[knob] = values[0] if same else values
-    if not tree.keys() & {*KNOBS}:
-        raise LawError("nothing grows: all factors are 1")
     plain = not any(isinstance(value, list) for value in tree.values())
     law = {key: getattr(rule.law, key) for key in ("depth", "width", "resolution")}
     kept = {"stem", "head", "heads", "line", "rounding"}

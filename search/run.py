@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 import optuna
@@ -92,8 +93,10 @@ class Search:
         self.points = grid_of(self.space, self.info.sampler, self.info.iso)
         self._chance = "random"
         if isinstance(self.space, RuleSpace) and self.space.rules.near is not None:
-            # few points count, and drawing them by chance is to go through them in any order
-            self._chance, self.points = GRID, list(self.space.points)
+            # few points count, and drawing them by chance is to go through them in any order; a
+            # continuous domain has none to go through
+            with suppress(SpecError):
+                self.points, self._chance = list(self.space.points), GRID
         self.scoring = Scoring(self.info, training)
         self._best: dict[str, float] = {}
 

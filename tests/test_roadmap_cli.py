@@ -134,7 +134,7 @@ WRONG: list[tuple[list[str], list[str]]] = [
     (["tiny.yaml", "--step", "wide"], ["did you mean 'wider'"]),
     (["tiny.yaml", "--step", "1", "--json"], ["--step prints one thing", "--json"]),
     (["tiny.yaml", "--markdown", "--train"], ["--markdown prints one thing", "--train"]),
-    (["tiny.yaml", "--out", "."], ["is a folder", "--out names the page's file"]),
+    (["tiny.yaml", "--out", "."], ["is no page's file", "it ends in .html"]),
     (["tiny.yaml", *TRAIN, "--steps", "1,5"], ["known is a reference, which is never trained"]),
     (["tiny.yaml", *TRAIN, "--steps", "9"], ["numbered from 0 to 5"]),
     (["tiny.yaml", *TRAIN, "--steps", "3", "--recipe", "quick"], ["only names a recipe"]),

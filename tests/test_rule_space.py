@@ -12,12 +12,14 @@ import pytest
 from tiny_rules import tiny_base
 
 from archspec.cost import totals
+from archspec.diff import differences
 from archspec.domains import Domain
 from archspec.errors import FitError, SpecError
 from archspec.planning import plan_network
 from archspec.scaling.rule import parse_rule, read_rule
+from archspec.scaling.solve import scale_to
 from archspec.shipped import shipped_networks, shipped_rule_spaces
-from archspec.spec import parse_spec
+from archspec.spec import parse_spec, read_spec
 from archspec.template import Pick, Template
 from search.grid import every_point
 from search.rule_space import RuleSpace
@@ -125,10 +127,11 @@ def test_what_is_found_reads_as_a_rule() -> None:
     )
     text = rule.dump()
     assert parse_rule(text, rule.name) == rule
-    # depth is 2^(1/2) a phi and width 2^(1/4), each to the power of its stage's multiple
-    assert rule.depth == pytest.approx((1.0, 2.0), rel=1e-5)
-    assert rule.width == pytest.approx((2**0.25, 2**0.125), rel=1e-5)
-    assert rule.resolution is None
+    # depth is 2^(1/2) a phi and width 2^(1/4), each to the power of its stage's multiple; in the
+    # geometric mean FLOPs so grow by 2^(1/2 + 2 * 3/16), of which a phi of constants is 2
+    power = 1 / (1 / 2 + 2 * 3 / 16)
+    assert rule.depth == pytest.approx((1.0, 2**power), rel=1e-5)
+    assert rule.width == pytest.approx((2 ** (power / 4), 2 ** (power / 8)), rel=1e-5)
 
 
 # The grid -----------------------------------------------------------------------------------------
@@ -266,5 +269,17 @@ def test_rules_where_nothing_grows_are_no_rules(tmp_path: Path) -> None:
     flat = {"depth": 1.0, "width": 1.0, "resolution": 1.0}
     path = tmp_path / "flat.yaml"
     path.write_text("".join(f"{key}: {{range: [1.0, 2.0]}}\n" for key in flat))
-    with pytest.raises(FitError, match="nothing grows"):
+    with pytest.raises(SpecError, match="a rule moves one at least of depth, width"):
         Rules.read(path).rule(picked(flat))
+
+
+def test_a_found_rule_gives_its_network_again_stem_and_head_included() -> None:
+    # EfficientNet's own rule moves its stem and head, so rules that say nothing of them do, too
+    space = RuleSpace.read("efficientnet_b0")
+    limits = {"flops": 0.8e9}
+    found = space.propose(picked({"shares.depth": 1, "shares.width": 4, "shares.resolution": 2}))
+    landed = found(limits)
+    assert landed.rule is not None
+    again = scale_to(read_spec("efficientnet_b0"), parse_rule(landed.rule.dump()), limits).scaled
+    assert differences(again.spec, landed.spec) == []
+    assert again.plan.stem.out.channels > 32

@@ -89,7 +89,7 @@ def test_the_table_has_the_best_and_the_published_ones() -> None:
 
 def test_one_size_up_is_drawn_and_told(info: RunInfo) -> None:
     frame = made()
-    found = held(frame, 0)
+    found = held(frame, 0, 16)
     assert found is not None
     # of three pairs one is ordered otherwise
     assert found.tau == pytest.approx(1 / 3)

@@ -265,10 +265,3 @@ def test_spelled_blocks_are_never_left_out() -> None:
 def test_a_phi_that_underflows_is_one_line(phi: float) -> None:
     with pytest.raises(SpecError, match="choose a phi nearer to 0"):
         Scaler(read_spec("resnet50"), read_rule("efficientnet")).at(phi)
-
-
-def test_a_text_never_takes_its_sources_place(tmp_path: Path) -> None:
-    mine = tmp_path / "net.yaml"
-    mine.write_text("extends: resnet50\n")
-    with pytest.raises(SpecError, match=r"write it elsewhere, such as -o .*net_2\.yaml"):
-        short_text(str(mine), (), {}, {}, "", mine)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -91,6 +92,11 @@ def _rules(spec: NetworkSpec, asked: Asked) -> tuple[list[Rule], dict[str, str]]
     named = [name for name in asked.rules if name != ALL]
     every = [] if named and ALL not in asked.rules else list(shipped_rules())
     rules = [read_rule(name, asked.edits) for name in dict.fromkeys([*named, *every])]
+    names = Counter(rule.name for rule in rules)
+    if max(names.values()) > 1:
+        raise SpecError(
+            f"two rules are called {names.most_common(1)[0][0]}; give one a name of its own"
+        )
     able, reasons = applicable(spec, rules)
     for rule in rules:
         if rule.name in reasons and rule.name not in every:

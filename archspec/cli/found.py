@@ -165,6 +165,8 @@ def _print_rules(folder: RunFolder, frame: pd.DataFrame, rules: dict[int, Path])
     from reports.rules import CONSTANTS, compared
     from search.larger import ONE_SIZE, held, held_words
 
+    asked = folder.info.scaling
+    assert asked is not None  # of a search of rules
     typer.echo("the best rule found and the published ones, constants at FLOPs doubled by the law:")
     rows = [
         [
@@ -177,12 +179,10 @@ def _print_rules(folder: RunFolder, frame: pd.DataFrame, rules: dict[int, Path])
     ]
     counts = numbers("score", *CONSTANTS, "of budget")
     print_table(Table([*counts, Column("rule")], rows))
-    if told := held_words(held(frame, folder.info.seed)):
+    if told := held_words(held(frame, folder.info.seed, asked.larger)):
         typer.echo(told)
-    first, budget = next(iter(rules.values())), folder.info.budgets[0]
-    base = folder.info.scaling.source if folder.info.scaling is not None else "SPEC"
-    further = str(replace(budget, limit=ONE_SIZE * budget.limit)).replace(" ", "")
-    typer.echo(
-        f"rules in {first.parent}; go on with: "
-        + shlex.join(["archspec", "scale", base, "--rule", str(first), "--to", further])
-    )
+    first = next(iter(rules.values()))
+    further = [replace(one, limit=ONE_SIZE * one.limit).exact for one in folder.info.budgets]
+    ceilings = [word for one in further[1:] for word in ("--and", one)]
+    command = ["archspec", "scale", asked.source, "--rule", str(first), "--to", further[0]]
+    typer.echo(f"rules in {first.parent}; go on with: {shlex.join([*command, *ceilings])}")

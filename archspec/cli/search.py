@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from search.folder import Budget, RunFolder, Scaling
+    from search.folder import Budget, RunFolder, RunInfo, Scaling
     from search.rule_space import RuleSpace
     from search.space import Space
 
@@ -25,6 +25,8 @@ SCALING = "Searching scaling rules"
 DEFAULT_SPACE = "hybrid"
 #: scored trials, and those of the random baseline, save of a grid
 TRIALS, RANDOM = 48, 16
+#: a base that is more of the budget leaves scaling rules little to differ by
+ROOM = 2 / 3
 #: images that an untrained score sees
 BATCH = 16
 
@@ -204,6 +206,7 @@ def search(
     from search.folder import RunFolder, RunInfo, versions_here
     from search.proposals import check_sampler
     from search.protocol import make_protocol, refuse_training_options
+    from search.rule_space import RuleSpace
     from search.run import grid_of
     from search.scores import DEFAULT, TRAIN, Scorer
 
@@ -262,8 +265,25 @@ def search(
         training=training,
         scaling=asked,
     )
+    if asked is not None and isinstance(read, RuleSpace):
+        _tell_room(read, info)
     folder = RunFolder.create(out or free_folder(_stem(read.name, budgets)), info)
     _run(folder, as_json)
+
+
+def _tell_room(space: RuleSpace, info: RunInfo) -> None:
+    """Say so where a budget leaves rules next to nothing to differ by, or is below the base."""
+    from archspec.cost import totals
+    from archspec.fit import used_share
+    from archspec.planning import plan_network
+
+    share = used_share(totals(plan_network(space.base)), info.limits)
+    if share > ROOM:
+        typer.echo(
+            f"note: {space.base.name} itself is {share:.0%} of the budget; rules differ where a "
+            "network grows by half or more",
+            err=True,
+        )
 
 
 def _asked(
@@ -305,6 +325,7 @@ def resume_search(run: Path, trials: int | None = None, as_json: bool = False) -
     """Go on with a search, to another number of trials where that is given."""
     from archspec.runs import changed_versions
     from search.folder import RunFolder
+    from search.run import grid_of, space_of
 
     folder = RunFolder.open(run)
     changed = changed_versions(folder.info.versions)
@@ -313,7 +334,8 @@ def resume_search(run: Path, trials: int | None = None, as_json: bool = False) -
             f"note: versions differ, so later trials may, too: {', '.join(changed)}", err=True
         )
     if trials is not None:
-        folder.ask_for(trials)
+        points = grid_of(space_of(folder.info), folder.info.sampler, folder.info.iso)
+        folder.ask_for(min(trials, len(points)) if points else trials)
     _run(folder, as_json)
 
 
