@@ -35,7 +35,13 @@ def dwr_shares(name: str) -> dict[str, float] | None:
 
 
 def check_name(name: str) -> str:
-    """The name of a rule that is there; raises LawError with the nearest."""
+    """The name of a rule that is there, as it is shipped: `ResNet-RS` is resnet_rs, too.
+
+    Raises LawError with the nearest.
+    """
+    plain = name.casefold().replace("-", "_")
+    if plain in shipped_rules() or plain in shipped_rule_spaces():
+        name = plain
     if name in shipped_rule_spaces():
         raise LawError(
             f"{name} is a space of rules: archspec search --scaling SPEC --rule {name} searches it"

@@ -198,6 +198,11 @@ def test_edits_reach_what_a_rule_leaves_unwritten() -> None:
     assert rule.law.printed == 2
 
 
+def test_rules_go_by_the_names_that_papers_write() -> None:
+    for written, name in (("dWr", "dwr"), ("ResNet-RS", "resnet_rs"), ("CMT", "cmt")):
+        assert read_rule(written).name == name
+
+
 def test_unknown_rules_are_told_the_nearest() -> None:
     with pytest.raises(SpecError, match="did you mean 'efficientnet'"):
         read_rule("eficientnet")

@@ -399,7 +399,8 @@ def read_rule(source: str | Path, edits: Sequence[tuple[str, str]] = ()) -> Rule
     """
     if isinstance(source, str) and not source.endswith(YAML) and "/" not in source:
         try:
-            rule = dwr_rule(check_name(source))
+            source = check_name(source)
+            rule = dwr_rule(source)
         except LawError as error:
             raise SpecError(error.problem) from None
         if rule is not None:
