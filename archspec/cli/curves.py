@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: FLOPs of the last network beside the base's, where no target is given
 FURTHER = 4
 ALL = "all"
-POINTS, TIMED, REPEATS = 12, 4, 5
+POINTS, TIMED, REPEATS, ROUNDS = 12, 4, 5, 3
 
 
 class Asked(NamedTuple):
@@ -62,6 +62,7 @@ def draw(spec: NetworkSpec, source: Source, asked: Asked, out: Path | None, as_j
         "device": next((one.device for one in timed or () if one.device), None),
         "batch": asked.batch if timed else None,
         "precision": "fp32" if timed else None,
+        "rounds": ROUNDS if timed else None,
     }
     with written(page):
         page.parent.mkdir(parents=True, exist_ok=True)
@@ -125,14 +126,16 @@ def _points(
 
 def _timed(points: Sequence[CurvePoint], asked: Asked) -> list[Timed] | None:
     """Latencies of some networks of each rule; none where timing is stopped."""
+    from archspec.quantities import several
     from archspec.study.curve_latency import Passes, measure_some
 
     def tell(point: CurvePoint, number: int, count: int) -> None:
         if number == 0:
-            typer.echo(f"timing {count} networks; --timed 0 leaves that out", err=True)
+            networks = several(count // ROUNDS, "network")
+            typer.echo(f"timing {networks} in {ROUNDS} rounds; --timed 0 leaves that out", err=True)
         typer.echo(f"[{number + 1}/{count}] {point.name}", err=True)
 
-    passes = Passes(batch=asked.batch, repeats=REPEATS)
+    passes = Passes(batch=asked.batch, repeats=REPEATS, rounds=ROUNDS)
     try:
         return measure_some(points, asked.timed, passes, asked.device, tell)
     except KeyboardInterrupt:

@@ -217,7 +217,7 @@ class Scaler:
 
     def _check_depth(self, index: int, depth: int, places: StagePlaces) -> None:
         """Raise where a line's blocks are no whole turns, or fewer than are spelled out."""
-        turns = places.turns if self.spec.stages[index].count % places.turns == 0 else 1
+        turns = _turn(self.spec.stages[index], places)
         if depth < _least_depth(places) or depth % turns:
             kinds = f"take turns of {turns}" if turns > 1 else "are spelled out"
             raise SpecError(
@@ -242,8 +242,9 @@ class Scaler:
             groups.append(alike)
             width = stage.width
             if width is not None and after.widths[index] != before.widths[index]:
-                width = round(width * after.widths[index] / before.widths[index] / 8) * 8
-                width = _in_groups(max(8, width), tuple(min(group, width) for group in alike))
+                grown = width * after.widths[index] / before.widths[index]
+                width = rounded_width(grown, self.rule.rounding.width)
+                width = _in_groups(width, tuple(min(group, width) for group in alike))
             widths.append(width)
         return depths, widths, groups
 
@@ -255,14 +256,13 @@ class Scaler:
         for side in self._lawful_sides(wanted.side):
             widths = list(wanted.widths)
             tried = [0] * len(widths)
-            stage: int | None = -1
-            while stage is not None:
+            while True:
                 try:
                     return self._made(phi, factors, wanted._replace(side=side, widths=widths))
                 except SpecError as error:
                     first = first or error
                     stage = _stage_of(error)
-                if stage is not None and not self._moved(stage, wanted, widths, tried):
+                if stage is None or not self._moved(stage, wanted, widths, tried):
                     break
         assert first is not None
         raise SpecError(
@@ -374,9 +374,14 @@ def _least_depth(places: StagePlaces) -> int:
     return sum(place.value > 0 for place in places.times) or 1
 
 
+def _turn(stage: Stage, places: StagePlaces) -> int:
+    """So many blocks are a whole turn; 1 where the stage's own depth is no number of turns."""
+    return places.turns if stage.count % places.turns == 0 else 1
+
+
 def _grown_depth(stage: Stage, places: StagePlaces, factor: float, how: Nearest) -> int:
     """Blocks of a stage; where blocks take turns, whole turns stay whole turns."""
-    unit = places.turns if stage.count % places.turns == 0 else 1
+    unit = _turn(stage, places)
     return max(_least_depth(places), unit * rounded_depth(stage.count / unit * factor, how))
 
 

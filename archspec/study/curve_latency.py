@@ -29,6 +29,8 @@ class Passes(NamedTuple):
     limit: float = 10.0
 
 
+PASSES = Passes()
+
 #: is told of a point before it is measured, with its number from 0 and how many there are, each
 #: as often as there are rounds
 Watcher = Callable[[CurvePoint, int, int], None]
@@ -36,7 +38,7 @@ Watcher = Callable[[CurvePoint, int, int], None]
 
 def measure_points(
     points: Sequence[CurvePoint],
-    passes: Passes = Passes(),  # noqa: B008 -- a NamedTuple cannot change
+    passes: Passes = PASSES,
     device: str | None = None,
     watch: Watcher = lambda point, number, count: None,
 ) -> list[Timed]:
@@ -77,7 +79,7 @@ def measure_points(
 def measure_some(
     points: Sequence[CurvePoint],
     count: int,
-    passes: Passes = Passes(),  # noqa: B008 -- a NamedTuple cannot change
+    passes: Passes = PASSES,
     device: str | None = None,
     watch: Watcher = lambda point, number, count: None,
 ) -> list[Timed]:
