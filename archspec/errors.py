@@ -14,7 +14,8 @@ ArchspecError            one clear line; the command line prints it and exits wi
 │   ├── Diverged         its loss is no number any more
 │   ├── OutOfMemory      even one image at a time is too much
 │   └── TooSlow          it would take longer than it may
-└── RunError             a run folder is missing, foreign or damaged
+├── RunError             a run folder is missing, foreign or damaged
+└── WorkerDied           what evaluated a network ended, again and again, before it was done
 """
 
 from __future__ import annotations
@@ -116,6 +117,10 @@ class TooSlow(TrainError):
 
 class RunError(ArchspecError):
     """A run folder that is missing, foreign or damaged."""
+
+
+class WorkerDied(ArchspecError):
+    """Whatever evaluated a network ended before it was done, and so did those that tried again."""
 
 
 def _cut(text: str, length: int) -> str:

@@ -126,6 +126,15 @@ def fit(spec: NetworkSpec, room: Room, limits: Mapping[str, float]) -> Fitted:
     return _Solver(room, limits).solve(spec)
 
 
+def within(spec: NetworkSpec, limits: Mapping[str, float]) -> Fitted:
+    """The spec as it is, where it exceeds no limit; else FitError with what it costs."""
+    solver = _Solver(Room(()), limits)
+    point = solver.measure(spec)
+    if point.used > 1:
+        raise FitError(f"too costly: it takes {solver.compared(point)}")
+    return Fitted(point.spec, point.plan, point.used, solver.tries)
+
+
 def fit_along(
     along: Along,
     around: Around,
@@ -199,7 +208,8 @@ class _Solver:
 
     # One point: a spec with these widths, planned and measured -----------------------------
 
-    def _measure(self, spec: NetworkSpec) -> _Point:
+    def measure(self, spec: NetworkSpec) -> _Point:
+        """The point of a network, planned once."""
         key = self.key(spec)
         point = self.known.get(key)
         if point is None:
@@ -226,7 +236,7 @@ class _Solver:
         """The largest common factor under the budget, then single steps."""
         levers = self.room.widths
         if not levers:
-            return self._measure(spec)
+            return self.measure(spec)
         low = min(lever.values[0] / _now(spec, lever) for lever in levers)
         high = max(lever.values[-1] / _now(spec, lever) for lever in levers)
         factors = Along(
@@ -252,7 +262,7 @@ class _Solver:
         the next ones that keep the laws."""
         for attempt in range(MOST_STEPS):
             try:
-                return self._measure(along.at(place + nudge * attempt))
+                return self.measure(along.at(place + nudge * attempt))
             except SpecError as error:
                 broken = error
         raise broken
@@ -293,7 +303,7 @@ class _Solver:
                     continue
                 seen.add(self.key(spec))
                 try:
-                    step = self._measure(spec)
+                    step = self.measure(spec)
                 except SpecError:
                     continue
                 best = _better(best, step)
@@ -418,4 +428,5 @@ __all__ = [
     "fit",
     "fit_along",
     "used_share",
+    "within",
 ]

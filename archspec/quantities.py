@@ -1,7 +1,7 @@
-"""Quantities as people say them: `4.5GFLOPs`, `28.6M params`, `5ms`, `200MB`.
+"""Quantities as people say them: `4.5GFLOPs`, `28.6M params`, `5ms`, `200MB`, `1.5kimages/s`.
 
 Prefixes are decimal (k, M, G, T). A flop is one multiply-add, so MACs and FLOPs are one unit;
-bytes are memory traffic.
+bytes are memory traffic; images a second are throughput.
 """
 
 from __future__ import annotations
@@ -14,45 +14,54 @@ from archspec.errors import QuantityError
 
 
 class Quantity(NamedTuple):
-    """A positive number of `unit`: flops, params, activations, traffic (bytes) or seconds."""
+    """A positive number of `unit`: flops, params, activations, traffic (bytes), seconds or
+    throughput (images a second)."""
 
     value: float
     unit: str
 
 
 _POWERS = {"": 0, "k": 3, "m": 6, "g": 9, "t": 12}
-# Both signs that stand for micro: U+00B5, as on keyboards, and the Greek letter it folds to.
-_TIMES = {"ns": -9, "us": -6, "\u00b5s": -6, "\u03bcs": -6, "ms": -3, "s": 0}
-_TIMES |= dict.fromkeys(("sec", "secs", "second", "seconds"), 0)
+_SECONDS = ("s", "sec", "secs", "second", "seconds")
+# The Greek letter: the sign on keyboards, U+00B5, folds to it.
+_TIMES = {"ns": -9, "us": -6, "\u03bcs": -6, "ms": -3} | dict.fromkeys(_SECONDS, 0)
 _UNITS = {
     **dict.fromkeys(("flop", "flops", "mac", "macs"), "flops"),
     **dict.fromkeys(("param", "params", "parameter", "parameters"), "params"),
     **dict.fromkeys(("activation", "activations"), "activations"),
     **dict.fromkeys(("b", "byte", "bytes"), "traffic"),
+    **{
+        f"{one}/{second}": "throughput"
+        for one in ("image", "images", "img", "imgs")
+        for second in ("s", "sec", "second")
+    },
 }
 _SHOWN = {"flops": "FLOPs", "params": "params", "activations": "activations", "traffic": "B"}
+_SHOWN |= {"throughput": "images/s"}
 _SCALES = ((12, "T"), (9, "G"), (6, "M"), (3, "k"), (0, ""))
 _SECOND_SCALES = ((0, "s"), (-3, "ms"), (-6, "\u00b5s"), (-9, "ns"))
 
 _NUMBER = r"([-+]?(?:[0-9]+(?:_[0-9]+)*(?:\.[0-9]*)?|\.[0-9]+))(?:e([-+]?[0-9]{1,4}))?"
-_COUNT = re.compile(rf"\s*{_NUMBER}\s*([kmgt]?)\s*", re.IGNORECASE)
-_TIME = re.compile(rf"\s*{_NUMBER}\s*({'|'.join(_TIMES)})\s*", re.IGNORECASE)
-_QUANTITY = re.compile(rf"\s*{_NUMBER}\s*([kmgt]?)\s*({'|'.join(_UNITS)})\s*", re.IGNORECASE)
+# Of folded text: re.IGNORECASE would take a dotless i for an i, which no unit's name has.
+_COUNT = re.compile(rf"\s*{_NUMBER}\s*([kmgt]?)\s*")
+_TIME = re.compile(rf"\s*{_NUMBER}\s*({'|'.join(_TIMES)})\s*")
+_QUANTITY = re.compile(rf"\s*{_NUMBER}\s*([kmgt]?)\s*({'|'.join(_UNITS)})\s*")
 _COUNT_FORM = "write it like 28.6M, 4.5G or 1_000"
-_QUANTITY_FORM = "write it like 4.5GFLOPs, 30Mparams, 12Mactivations, 200MB or 5ms"
+_QUANTITY_FORM = "write it like 4.5GFLOPs, 30Mparams, 12Mactivations, 200MB, 5ms or 200images/s"
 
 
 def parse_quantity(text: str) -> Quantity:
     """`4.5GFLOPs` and its kin; letters may be of either case. Raises QuantityError."""
-    if found := _TIME.fullmatch(text):
+    folded = text.casefold()
+    if found := _TIME.fullmatch(folded):
         number, exponent, unit = found.groups()
-        value = _scaled(number, exponent, _TIMES[unit.casefold()])
+        value = _scaled(number, exponent, _TIMES[unit])
         return Quantity(_positive(value, text, _QUANTITY_FORM), "seconds")
-    if found := _QUANTITY.fullmatch(text):
+    if found := _QUANTITY.fullmatch(folded):
         number, exponent, prefix, unit = found.groups()
-        value = _scaled(number, exponent, _POWERS[prefix.casefold()])
-        return Quantity(_positive(value, text, _QUANTITY_FORM), _UNITS[unit.casefold()])
-    if _COUNT.fullmatch(text):
+        value = _scaled(number, exponent, _POWERS[prefix])
+        return Quantity(_positive(value, text, _QUANTITY_FORM), _UNITS[unit])
+    if _COUNT.fullmatch(folded):
         raise QuantityError(f"a quantity needs a unit, but got {_short(text)}; {_QUANTITY_FORM}")
     raise QuantityError(f"{_short(text)} is no quantity; {_QUANTITY_FORM}")
 
@@ -60,11 +69,11 @@ def parse_quantity(text: str) -> Quantity:
 def parse_count(text: str | int | float) -> float:
     """`28.6M`, `1_000` or a plain number, as a positive float. Raises QuantityError."""
     if isinstance(text, str):
-        found = _COUNT.fullmatch(text)
+        found = _COUNT.fullmatch(text.casefold())
         if not found:
             raise QuantityError(f"{_short(text)} is no count; {_COUNT_FORM}")
         number, exponent, prefix = found.groups()
-        value = _scaled(number, exponent, _POWERS[prefix.casefold()])
+        value = _scaled(number, exponent, _POWERS[prefix])
     elif isinstance(text, bool) or not isinstance(text, int | float):
         raise QuantityError(f"{_short(text)} is no count; {_COUNT_FORM}")
     else:

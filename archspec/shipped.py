@@ -21,7 +21,8 @@ def shipped_files(*folders: str) -> list[Path]:
 
 #: folders of the shipped specs that hold no network
 NOT_NETWORKS = (
-    "units", "spaces", "weights", "roadmaps", "recipes", "studies", "rules", "rule_spaces",
+    "units", "spaces", "weights", "roadmaps", "recipes", "studies", "ladders", "rules",
+    "rule_spaces",
 )  # fmt: skip
 
 
@@ -64,6 +65,12 @@ def shipped_studies() -> dict[str, Path]:
 def shipped_roadmaps() -> dict[str, Path]:
     """Shipped roadmaps by name."""
     return {path.stem: path for path in shipped_files("roadmaps")}
+
+
+@cache
+def shipped_ladders() -> dict[str, Path]:
+    """Shipped ladders of searches by name."""
+    return {path.stem: path for path in shipped_files("ladders")}
 
 
 @cache

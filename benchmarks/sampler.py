@@ -61,7 +61,7 @@ def main() -> None:
 def searched(sampler: str, seed: int, trials: int) -> list[Point]:
     """One search; what could not be fitted counts for nothing."""
     space, score = Space.read(SPACE), Scorer(SCORE)
-    proposals = Proposals(sampler, (seed, 0), ["maximize", "minimize"])
+    proposals = Proposals(sampler, (seed, 0), ["score", "flops"])
     points: list[Point] = []
     while len(points) < trials:
         trial = proposals.ask()

@@ -76,7 +76,7 @@ def networks() -> Iterator[tuple[NetworkSpec, NetworkPlan]]:
     """Fitted networks of the space, one after the other, without end."""
     space = Space.read(SPACE)
     quantity = parse_quantity(BUDGET)
-    proposals = Proposals("random", (SEED, KINDS.index("random")), ["maximize"])
+    proposals = Proposals("random", (SEED, KINDS.index("random")), ["score"])
     while True:
         trial = proposals.ask()
         try:

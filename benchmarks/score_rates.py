@@ -33,7 +33,7 @@ from archspec.train.devices import cores
 from search.calibration.agreement import kendall
 from search.calibration.candidates import Candidate
 from search.calibration.sample import sample
-from search.folder import Budget
+from search.budgets import Budget
 from search.scores import probe as probes
 from search.scores.catalog import DEFAULT, SCORES
 from search.scores.scorer import Each, Scorer

@@ -70,11 +70,12 @@ function drawFront() {
 // Does a baseline stand above the front? Then the page says so.
 function frontNote(traces, metric) {
   const front = traces.find((trace) => trace.meta === "front");
+  const better = metric.better === "higher" ? (a, b) => a >= b : (a, b) => a <= b;
   let above = 0;
   for (const trace of traces) {
     if (trace.meta !== "random" && trace.meta !== "shipped") continue;
     trace.x.forEach((x, index) => {
-      const rival = front.x.some((cheap, place) => cheap <= x && front.y[place] >= trace.y[index]);
+      const rival = front.x.some((cheap, place) => better(cheap, x) && front.y[place] >= trace.y[index]);
       if (!rival) above += 1;
     });
   }
@@ -83,8 +84,8 @@ function frontNote(traces, metric) {
   if (above === 0) return hint;
   const words = above === 1 ? "One baseline network lies" : `${above} baseline networks lie`;
   const label = metric.key === "flops" ? metric.label : metric.label.toLowerCase();
-  return `${words} beyond the front: the search has none that scores as high for the same or lower `
-    + `${label}. ${hint}`;
+  return `${words} beyond the front: the search has none that scores as high for the same or `
+    + `${metric.better} ${label}. ${hint}`;
 }
 
 function drawHistory() {

@@ -90,14 +90,16 @@ def titles(frame: pd.DataFrame) -> list[str]:
 def front(
     frame: pd.DataFrame, metric: Metric = FLOPS, kinds: tuple[str, ...] = ("search",)
 ) -> Front:
-    """Pareto front of score (higher) against one cost (lower), of the scored rows of `kinds`.
+    """Pareto front of score (higher) against one cost, of the scored rows of `kinds`.
 
     Baselines stand beside the front and are no part of it, unless `kinds` names them. Of rows that
-    are equal in both, the one with the lowest trial number stays.
+    are equal in both, the one with the lowest trial number stays. Where a measure is better when
+    higher, the cheapest is the one with most of it.
     """
     rows = scored(_placed(frame), *kinds)
     rows = rows[rows[metric.key].notna()]
-    order = rows.sort_values([metric.key, "score", "number"], ascending=[True, False, True])
+    ascending = [metric.better == "lower", False, True]
+    order = rows.sort_values([metric.key, "score", "number"], ascending=ascending)
     best_before = order["score"].astype(float).cummax().shift(fill_value=-np.inf)
     kept = order[order["score"].astype(float) > best_before]
     return Front(metric, tuple(map(int, kept["row"])))

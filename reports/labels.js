@@ -2,6 +2,7 @@
 // the chosen point. Plotly's own labels overlap; here each name takes the freest place near its mark.
 
 const HEIGHT = 17;
+const REACH = 92; // pixels from a mark to the end of a name's furthest leader line
 const pen = document.createElement("canvas").getContext("2d");
 
 function textWidth(text) {
@@ -33,7 +34,7 @@ function overlap(a, b) {
 // Places for a label around a mark: near ones first, then rings that need a leader line.
 function places(spot, width) {
   const found = [];
-  for (const radius of [12, 26, 44, 66, 92]) {
+  for (const radius of [12, 26, 44, 66, REACH]) {
     for (let turn = 0; turn < 12; turn += 1) {
       const angle = (turn * Math.PI) / 6;
       const x = spot.x + radius * Math.cos(angle);
@@ -119,7 +120,11 @@ function drawOverlay(chart, traces, budget) {
   for (const { spot, row } of named.sort((a, b) => a.spot.y - b.spot.y)) {
     const whole = markName(row);
     const name = whole.length > 30 ? `${whole.slice(0, 29)}…` : whole;
-    const place = bestPlace(spot, textWidth(name), frame, taken, marks, rivals);
+    const width = textWidth(name);
+    // of ten thousand marks few are where the name could lie
+    const near = marks.filter((mark) => Math.abs(mark.x - spot.x) < REACH + width
+      && Math.abs(mark.y - spot.y) < REACH + HEIGHT);
+    const place = bestPlace(spot, width, frame, taken, near, rivals);
     if (place === null) continue;
     taken.push(place.box);
     if (place.leader) {

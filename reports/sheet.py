@@ -7,7 +7,7 @@ light and once for dark surroundings, and the page's script shows the one that f
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,14 +57,15 @@ def write_sheet(
     sheet: Sheet,
     words: Mapping[str, object],
     drawings: Mapping[str, Drawing],
+    scripts: Sequence[str] = (),
 ) -> Path:
     """Write a page to `path` and return it; the same input gives the same bytes.
 
     template: a file of this package that extends sheet.html. words: what its own part shows.
-    drawings: its figures by the id of their place.
+    drawings: its figures by the id of their place. scripts: files of its own that run after.
     """
     plotly = Markup(get_plotlyjs())
-    script = Markup("\n".join(part(name) for name in SCRIPTS))
+    script = Markup("\n".join(part(name) for name in (*SCRIPTS, *scripts)))
     environment = Environment(
         loader=FunctionLoader(part), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )

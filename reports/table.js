@@ -1,4 +1,5 @@
 // The front as a table: rank is by score; a click on a heading sorts, on a row chooses the network.
+// Of a long front the rows come as the table is scrolled.
 
 const COLUMNS = [
   ["Rank", (row, rank) => rank.get(row), (row, rank) => String(rank.get(row))],
@@ -12,6 +13,8 @@ const COLUMNS = [
   }),
   ["Resolution", (row) => parseInt(points.resolution[row], 10), (row) => points.resolution[row]],
 ];
+
+const SLICE = 60; // rows; more than the table's window holds
 
 function drawTable() {
   const table = byId("table");
@@ -33,7 +36,19 @@ function drawTable() {
       "aria-sort": chosen ? (ascending ? "ascending" : "descending") : null }, button);
   });
   table.tHead.replaceChildren(make("tr", {}, ...heads, make("th", { scope: "col" }, "Stages")));
-  table.tBodies[0].replaceChildren(...rows.map((row) => {
+  table.tBodies[0].replaceChildren();
+  const pane = table.parentElement;
+  pane.scrollTop = 0;
+  pane.onscroll = () => {
+    if (pane.scrollTop + 2 * pane.clientHeight > pane.scrollHeight) drawRows(rows, rank);
+  };
+  drawRows(rows, rank);
+}
+
+function drawRows(rows, rank) {
+  const body = byId("table").tBodies[0];
+  const next = rows.slice(body.rows.length, body.rows.length + SLICE);
+  body.append(...next.map((row) => {
     const cells = COLUMNS.map(([, , show]) => make("td", { class: "figure" }, show(row, rank) ?? "–"));
     const stage = make("td", { class: "stages" },
       make("div", { class: stages(row).every((text) => text.length <= 16) ? "short" : "" },

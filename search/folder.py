@@ -1,63 +1,56 @@
 """The run folder: the only thing that a search leaves and that reports read.
 
     RUN/run.json     what was asked: space, budgets, seed, score, versions
-    RUN/study.db     every finished trial, in an Optuna storage (SQLite)
+    RUN/study.db     every finished trial, in an Optuna storage: SQLite, where run.json names no
+                     PostgreSQL database
     RUN/front/*.yaml the best specs
     RUN/rules/*.yaml their rules, where scaling rules are searched
     RUN/report.html  the page
 
 Studies in the storage, one a kind of trial: `search`, `random` (the baseline) and `shipped`; where
 rules are searched `shipped` holds the published ones, and `larger` some that were found, one size
-up.
+up; `rung2`, `rung3`, ... those that climbed a ladder. On PostgreSQL, where many runs may share a
+database, names begin with the run's: `RUN/search`.
 """
 
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, Field
 
-from archspec.errors import RunError
-from archspec.quantities import Quantity, format_quantity, parse_quantity
+from archspec.errors import ArchspecError, RunError
 from archspec.runs import locked, make_folder, read_record, versions_of, write_whole, written
 from archspec.train.unchanged import Counts
+from search.budgets import Budget, law_limits, measured_limits
+from search.measuring import Measuring
 from search.protocol import Protocol
+from search.rungs import RungInfo, rung_kinds
 
 if TYPE_CHECKING:
     import optuna
     import pandas as pd
+    from optuna.storages import RDBStorage
 
-Direction = Literal["minimize", "maximize"]
+    from search.ledger import Ledger
+
+#: of trials; the rungs of a ladder above the search have kinds of their own, rung2, rung3, ...
 KINDS = ("search", "random", "shipped", "larger")
 #: how a trial may end; a scored one counts, and one that was pruned in training
 STATES = ("scored", "repeat", "pruned", "infeasible", "failed")
 VALUED = ("scored", "repeat")
+#: the user attribute of the number by which a trial was asked for
+NUMBER = "number"
 #: whose versions decide whether two runs can be the same
 WATCHED = ("archspec-vision", "torch", "optuna", "numpy", "pydantic")
 #: and those of a search that trains
 WATCHED_IN_TRAINING = ("accelerate", "kornia", "pytorch-optimizer")
-
-
-@dataclass(frozen=True)
-class Budget:
-    """A ceiling on one quantity of a network, for one image."""
-
-    quantity: Annotated[str, Field(pattern="^(flops|params|activations|traffic)$")]
-    limit: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-    def __str__(self) -> str:
-        return format_quantity(Quantity(self.limit, self.quantity))
-
-    @property
-    def exact(self) -> str:
-        """The ceiling as an option takes it, with every digit: `4.5GFLOPs`."""
-        short = str(self).replace(" ", "")
-        unit = "bytes" if self.quantity == "traffic" else self.quantity
-        same = parse_quantity(short).value == self.limit
-        return short if same else f"{self.limit!r}{unit}"
 
 
 @dataclass(frozen=True)
@@ -75,8 +68,12 @@ class Scaling:
 class RunInfo:
     """What a search was asked to do; enough to go on with it.
 
-    training: how networks are trained, where that is the score. scaling: where rules are searched;
-    `space_text` then holds `base` and `rule`.
+    iso: candidates land at the ceiling, not below it. training: how networks are trained, where
+    that is the score. scaling: where rules are searched; `space_text` then holds `base` and `rule`.
+    objectives: keys of search.metrics; none is the score, and unless iso the first budget's
+    quantity. measuring: how networks are measured, where a budget or an objective asks for it.
+    storage, study: the PostgreSQL database, without a password, and the run's name there;
+    null is SQLite in the run folder. ladder: the rungs above the search, which is the lowest.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
@@ -100,6 +97,16 @@ class RunInfo:
     created: str = ""
     training: Protocol | None = None
     scaling: Scaling | None = None
+    objectives: tuple[str, ...] = ()
+    measuring: Measuring | None = None
+    storage: str | None = None
+    study: str | None = None
+    ladder: tuple[RungInfo, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.objectives:
+            chosen = ("score",) if self.iso else ("score", self.first)
+            object.__setattr__(self, "objectives", chosen)
 
     @property
     def title(self) -> str:
@@ -111,12 +118,63 @@ class RunInfo:
     @property
     def kinds(self) -> tuple[str, ...]:
         """The kinds of trials that the run has."""
-        return KINDS if self.scaling is not None else KINDS[:3]
+        return (KINDS if self.scaling is not None else KINDS[:3]) + self.rungs
+
+    @property
+    def rungs(self) -> tuple[str, ...]:
+        """The kinds of the rungs above the search, from the lowest; none without a ladder."""
+        return rung_kinds(self.ladder)
+
+    def rung(self, kind: str) -> RunInfo:
+        """The run as trials of a kind see it: with the score and training of their rung."""
+        if kind not in self.rungs:
+            return self
+        rung = self.ladder[self.rungs.index(kind)]
+        return replace(
+            self,
+            trials=rung.count,
+            score=rung.score,
+            score_label=rung.score_label,
+            batch=rung.batch,
+            device=rung.device,
+            training=rung.training,
+        )
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The devices of all rungs, the last one first; `text` where nothing is built."""
+        return tuple(rung.device for rung in reversed(self.ladder)) + (self.device,)
+
+    @property
+    def first(self) -> str:
+        """The quantity that candidates are fitted to first; FLOPs where all limits are measured."""
+        return next(iter(self.limits), "flops")
 
     @property
     def limits(self) -> dict[str, float]:
-        """Ceilings by quantity."""
-        return {budget.quantity: budget.limit for budget in self.budgets}
+        """Ceilings by quantity of what the text tells."""
+        return law_limits(self.budgets)
+
+    @property
+    def measured(self) -> dict[str, float]:
+        """Limits by quantity of what only a measurement tells."""
+        return measured_limits(self.budgets)
+
+
+def number_of(trial: optuna.trial.FrozenTrial) -> int:
+    """By which number a finished trial was asked for; those of several workers end in any order."""
+    return int(trial.user_attrs.get(NUMBER, trial.number))
+
+
+def on_storage(info: RunInfo, url: str, study: str) -> RunInfo:
+    """The same run with its trials on PostgreSQL; raises RunError for another address."""
+    from search.storage import postgresql_url, without_password
+
+    password = postgresql_url(url).password
+    if password is not None:
+        # for this process alone: it is written nowhere
+        os.environ["PGPASSWORD"] = str(password)
+    return replace(info, storage=without_password(url), study=study)
 
 
 def versions_here(training: bool = False) -> dict[str, str]:
@@ -146,12 +204,18 @@ class RunFolder:
 
     def ask_for(self, trials: int) -> None:
         """Ask the run for another number of counted trials; what is there stays."""
+        least = self.info.ladder[0].count if self.info.ladder else 0
+        if trials <= least:
+            raise RunError(
+                f"the second rung of the run's ladder has {least:,} networks, and the first has "
+                f"more, but got --trials {trials}; give more"
+            )
         with locked(self.path):
             self._record(replace(self.info, trials=trials))
 
-    def record_data(self, counts: Counts) -> None:
-        """Keep what was counted of the data that networks are trained on."""
-        protocol = self.info.training
+    def record_data(self, counts: Counts, kind: str = "search") -> None:
+        """Keep what was counted of the data that networks of a kind are trained on."""
+        protocol = self.info.rung(kind).training
         if protocol is not None and protocol.counts != counts:
             train, test, classes, fingerprint = counts
             met = replace(
@@ -161,32 +225,61 @@ class RunFolder:
                 classes=classes,
                 fingerprint=fingerprint,
             )
-            self._record(replace(self.info, training=met))
+            if kind not in self.info.rungs:
+                self._record(replace(self.info, training=met))
+                return
+            ladder = list(self.info.ladder)
+            place = self.info.rungs.index(kind)
+            ladder[place] = replace(ladder[place], training=met)
+            self._record(replace(self.info, ladder=tuple(ladder)))
 
     def _record(self, info: RunInfo) -> None:
         self.info = info
         write_whole(self.path / "run.json", json.dumps(asdict(info), indent=1))
+
+    @property
+    def storage_url(self) -> str:
+        """Where the trials are, as SQLAlchemy takes it; no password is in it."""
+        if self.info.storage is not None:
+            return self.info.storage
+        from sqlalchemy import URL
+
+        # a path may hold what means something in an address, such as ? and #
+        file = URL.create("sqlite", database=str(self.path.resolve() / "study.db"))
+        return file.render_as_string()
+
+    @cached_property
+    def _storage(self) -> RDBStorage:
+        from search.storage import open_storage
+
+        return open_storage(self.storage_url)
+
+    def ledger(self, tell: Callable[[str], None]) -> Ledger:
+        """Who else works on the run's study. tell: hears what is waited for."""
+        from search.ledger import open_ledger
+
+        return open_ledger(self.storage_url, self.info.study, self._storage, tell)
 
     def study(self, kind: str) -> optuna.Study:
         """The stored study of one kind of trial, made where missing."""
         if kind not in self._studies:
             import optuna
 
-            optuna.logging.set_verbosity(optuna.logging.WARNING)
-            directions: list[Direction] = (
-                ["maximize"] if self.info.iso else ["maximize", "minimize"]
-            )
-            from sqlalchemy import URL
+            from search.metrics import direction
+            from search.storage import steady
 
-            # a path may hold what means something in an address, such as ? and #
-            file = URL.create("sqlite", database=str(self.path.resolve() / "study.db"))
+            optuna.logging.set_verbosity(optuna.logging.WARNING)
             try:
-                self._studies[kind] = optuna.create_study(
-                    study_name=kind,
-                    storage=file.render_as_string(),
-                    directions=directions,
-                    load_if_exists=True,
+                self._studies[kind] = steady(
+                    lambda: optuna.create_study(
+                        study_name=kind if self.info.study is None else f"{self.info.study}/{kind}",
+                        storage=self._storage,
+                        directions=[direction(key) for key in self.info.objectives],
+                        load_if_exists=True,
+                    )
                 )
+            except ArchspecError:
+                raise
             except Exception as error:
                 # SQLAlchemy's errors for a damaged, foreign or unwritable file
                 raise self._unusable(error) from error
@@ -194,13 +287,21 @@ class RunFolder:
 
     def _unusable(self, error: Exception) -> RunError:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return RunError(f"{self.path / 'study.db'} cannot be used: {reason}")
+        return RunError(f"{self._where} cannot be used: {reason}")
+
+    @property
+    def _where(self) -> str:
+        return str(self.path / "study.db") if self.info.storage is None else self.info.storage
 
     def trials(self, kind: str) -> list[optuna.trial.FrozenTrial]:
-        """Finished trials of one kind, by number."""
+        """Finished trials of one kind, in the order in which they ended."""
+        from search.storage import steady
+
         study = self.study(kind)
         try:
-            trials = study.get_trials(deepcopy=False)
+            trials = steady(lambda: study.get_trials(deepcopy=False))
+        except ArchspecError:
+            raise
         except Exception as error:
             # SQLAlchemy's and Optuna's errors for a file that was damaged later
             raise self._unusable(error) from error
@@ -208,19 +309,24 @@ class RunFolder:
             state = trial.user_attrs.get("state")
             whole = state in STATES and (trial.values is not None) == (state in VALUED)
             if trial.number != number or not trial.state.is_finished() or not whole:
-                raise RunError(f"{self.path / 'study.db'} is damaged: {kind} trial {number} is odd")
+                raise RunError(f"{self._where} is damaged: {kind} trial {number} is odd")
         return trials
 
     def frame(self) -> pd.DataFrame:
         """One row a trial: counts, score and its parts, state, spec and reason, and a column
         `knob.<path>` a parameter. Shipped networks and the random baseline are told by `kind`.
         Where rules are searched also `rule`, its text, `phi`, a column `factor.<knob>` a constant
-        (FLOPs double a phi), and of kind `larger` `of`, the search trial whose rule it repeats.
+        (FLOPs double a phi), and of kind `larger` `of`, the search trial whose rule it repeats;
+        kinds of a ladder's rungs have it, too: whose network they are.
         Of trained networks also `accuracies`, a list by seed, `rungs`, a list by seed of lists by
         epoch, both in percent, and `epochs`."""
         import pandas as pd
 
-        rows = [self._row(kind, trial) for kind in self.info.kinds for trial in self.trials(kind)]
+        rows = [
+            self._row(kind, trial)
+            for kind in self.info.kinds
+            for trial in sorted(self.trials(kind), key=number_of)
+        ]
         columns = [
             "number", "kind", "state", "name", "params", "flops", "activations", "depth",
             "traffic", "resolution", "score", "target", "used", "spec", "stages", "reason",
@@ -239,7 +345,7 @@ class RunFolder:
         factors = told.pop("factors", None) or {}
         told.pop("key", None)
         return {
-            "number": trial.number,
+            "number": number_of(trial),
             "kind": kind,
             **told,
             "seconds": sum(seconds.values()),

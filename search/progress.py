@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
+from dataclasses import replace
 
 from rich.console import Console
 from rich.progress import (
@@ -14,8 +16,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from search.coordinator import Event, Listener, Pulse, Watcher
 from search.folder import RunFolder, RunInfo
-from search.run import Event, Pulse, Search
+from search.run import Search
+from search.workers import WorkersAsked, open_workers
 
 NAMES = {
     "search": "search",
@@ -27,16 +31,23 @@ NAMES = {
 
 def names(info: RunInfo) -> dict[str, str]:
     """What the kinds of a run's trials are called."""
-    return NAMES | ({} if info.scaling is None else {"shipped": "published rules"})
+    rungs = {
+        kind: f"rung {number}, {rung.score}"
+        for number, (kind, rung) in enumerate(zip(info.rungs, info.ladder, strict=True), 2)
+    }
+    return NAMES | ({} if info.scaling is None else {"shipped": "published rules"}) | rungs
 
 
-def watched(folder: RunFolder, quiet: bool = False) -> None:
-    """Go on with a run until it is complete, showing progress on standard error."""
+def watched(folder: RunFolder, quiet: bool = False, helpers: WorkersAsked | None = None) -> None:
+    """Go on with a run until it is complete, showing progress on standard error.
+
+    helpers: who evaluates, where it is not this process.
+    """
     console = Console(stderr=True)
     called = names(folder.info)
     if quiet or not console.is_terminal:
         lines = _Lines(folder, quiet)
-        Search(folder, lines.watch, lines.listen).go()
+        _go(folder, lines.watch, lines.listen, console, helpers)
         return
     columns = (
         TextColumn("{task.description:<16}"),
@@ -66,7 +77,25 @@ def watched(folder: RunFolder, quiet: bool = False) -> None:
             told = f"trial {pulse.number}: {pulse.told}, best {best}"
             progress.update(task(pulse.kind, pulse.done, pulse.wanted), told=told)
 
-        Search(folder, watch, listen).go()
+        _go(folder, watch, listen, progress.console, helpers)
+
+
+def _go(
+    folder: RunFolder,
+    watch: Watcher,
+    listen: Listener,
+    console: Console,
+    helpers: WorkersAsked | None,
+) -> None:
+    def tell(text: str) -> None:
+        """What is waited for, whoever is quiet: a database that is away."""
+        console.print(text, highlight=False)
+
+    # a ladder may begin with scores that are read off the text
+    device = next((place for place in folder.info.places if place != "text"), "text")
+    asked = replace(helpers or WorkersAsked(), device=device)
+    with open_workers(asked) as workers, closing(folder.ledger(tell)) as ledger:
+        Search(folder, watch, listen, workers=workers, ledger=ledger).go()
 
 
 class _Rate:

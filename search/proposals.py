@@ -5,19 +5,32 @@ So a search that was killed and resumed proposes what the uninterrupted one woul
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Container, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.samplers import (
+    BaseSampler,
+    CmaEsSampler,
+    GPSampler,
+    NSGAIISampler,
+    RandomSampler,
+    TPESampler,
+)
 from optuna.trial import FrozenTrial, TrialState
 
 from archspec.domains import Choice, Domain, Range
 from archspec.errors import ArchspecError, did_you_mean
 from archspec.template import Pick
+from search.folder import NUMBER, number_of
 from search.grid import GRID, Point
+from search.metrics import direction
+from search.quasi_random import sobol_point
+
+if TYPE_CHECKING:
+    from search.guided.landscape import Landscape
 
 
 class OrderedNSGAII(NSGAIISampler):
@@ -62,21 +75,62 @@ class OnePoint(BaseSampler):
         return self._point[param_name]
 
 
-SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
+class Asked(NamedTuple):
+    """What a sampler for one trial is made of.
+
+    number: of the trial, from 0. seed: of this number alone. stream: what all numbers of one search
+    share, and no other search does. objectives: keys of search.metrics, in the order of the values.
+    landscape: what the laws tell of a point free of charge; None where nothing was told.
+    """
+
+    number: int
+    seed: int
+    stream: tuple[int, ...]
+    objectives: tuple[str, ...]
+    parameters: Mapping[str, Domain]
+    landscape: Landscape | None
+
+
+def _guided(asked: Asked) -> BaseSampler:
+    from search.guided.sampler import GuidedSampler
+
+    assert asked.landscape is not None, "who asks for `guided` gives a landscape"
+    return GuidedSampler(asked.seed, asked.landscape, asked.objectives)
+
+
+def _cmaes(asked: Asked) -> BaseSampler:
+    # its own start is at chance; it restores its state from the finished trials
+    return CmaEsSampler(seed=asked.seed, warn_independent_sampling=False)
+
+
+#: the sampler of ours
+GUIDED = "guided"
+#: each takes what is asked for and makes a fresh sampler
+SAMPLERS: dict[str, Callable[[Asked], BaseSampler]] = {
+    GUIDED: _guided,
     # one parameter at a time: conditional ones need no padding, and with some 50 parameters and
     # 50 trials its fronts were no worse than the joint model's (benchmarks/README.md)
-    "tpe": lambda seed: TPESampler(seed=seed),
-    "nsga2": lambda seed: OrderedNSGAII(seed=seed, population_size=20),
-    "gp": lambda seed: GPSampler(seed=seed, warn_independent_sampling=False),
-    "random": lambda seed: RandomSampler(seed=seed),
+    "tpe": lambda asked: TPESampler(seed=asked.seed),
+    "nsga2": lambda asked: OrderedNSGAII(seed=asked.seed, population_size=20),
+    "gp": lambda asked: GPSampler(seed=asked.seed, warn_independent_sampling=False),
+    "cmaes": _cmaes,
+    "qmc": lambda asked: OnePoint(sobol_point(asked.parameters, asked.stream, asked.number)),
+    "random": lambda asked: RandomSampler(seed=asked.seed),
 }
+#: and those that know one objective only
+SINGLE = ("cmaes",)
 
 
-def check_sampler(name: str) -> None:
-    """Raise where no sampler has this name."""
+def check_sampler(name: str, objectives: Sequence[str] = ()) -> None:
+    """Raise where no sampler has this name, or it cannot have so many objectives."""
     known = [*SAMPLERS, GRID]
     if name not in known:
         raise ArchspecError(f"no sampler is called {name!r}: {did_you_mean(name, known)}")
+    if name in SINGLE and len(objectives) > 1:
+        raise ArchspecError(
+            f"sampler {name} has one objective, but got {', '.join(objectives)}; add --iso, or "
+            "take another, such as --sampler guided"
+        )
 
 
 def suggest(trial: optuna.trial.BaseTrial) -> Pick:
@@ -109,26 +163,46 @@ class Proposals:
         self,
         sampler: str,
         seed: Sequence[int],
-        directions: Sequence[Any],
+        objectives: Sequence[str],
         finished: Sequence[FrozenTrial] = (),
         points: Sequence[Point] = (),
+        parameters: Mapping[str, Domain] | None = None,
+        landscape: Landscape | None = None,
     ) -> None:
-        check_sampler(sampler)
-        self._sampler, self._seed, self._points = sampler, tuple(seed), points
-        self._order = np.random.default_rng(self._seed).permutation(len(points))
+        check_sampler(sampler, objectives)
+        self._sampler, self._points = sampler, points
+        self._asked = Asked(0, 0, tuple(seed), tuple(objectives), parameters or {}, landscape)
+        self._order = np.random.default_rng(self._asked.stream).permutation(len(points))
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self.study = optuna.create_study(directions=list(directions))
+        directions = [direction(key) for key in objectives]
+        self.study = optuna.create_study(directions=directions)
         self.study.add_trials(finished)
-        self.number = len(finished)
+        self._numbers = {number_of(trial) for trial in finished}
+        self._next = 0
 
-    def ask(self) -> optuna.Trial:
-        """The next trial; of a grid there are as many as it has points."""
+    def next_number(self, taken: Container[int] = ()) -> int:
+        """The lowest number that is neither finished, nor asked for, nor taken by others."""
+        while self._next in self._numbers:
+            self._next += 1
+        number = self._next
+        while number in self._numbers or number in taken:
+            number += 1
+        return number
+
+    def ask(self, number: int | None = None) -> optuna.Trial:
+        """Trial `number`, by default the next; of a grid there are as many as it has points."""
+        number = self.next_number() if number is None else number
+        self._numbers.add(number)
         if self._sampler == GRID:
-            self.study.sampler = OnePoint(self._points[self._order[self.number]])
+            self.study.sampler = OnePoint(self._points[self._order[number]])
         else:
-            seed = np.random.SeedSequence([*self._seed, self.number]).generate_state(1)[0]
-            self.study.sampler = SAMPLERS[self._sampler](int(seed))
-        return self.study.ask()
+            sequence = np.random.SeedSequence([*self._asked.stream, number])
+            seed = int(sequence.generate_state(1)[0])
+            asked = self._asked._replace(number=number, seed=seed)
+            self.study.sampler = SAMPLERS[self._sampler](asked)
+        trial = self.study.ask()
+        trial.set_user_attr(NUMBER, number)
+        return trial
 
     def tell(self, trial: optuna.Trial, values: Sequence[float] | None) -> FrozenTrial:
         """Finish a trial; values None: it was not fitted or not scored. Returns what is to be kept.
@@ -138,8 +212,10 @@ class Proposals:
         """
         if values is None:
             trial.set_constraint("scored", 1.0)
-            finished = self.study.tell(trial, state=TrialState.PRUNED)
-        else:
-            finished = self.study.tell(trial, list(values))
-        self.number += 1
-        return finished
+            return self.study.tell(trial, state=TrialState.PRUNED)
+        return self.study.tell(trial, list(values))
+
+    def hear(self, finished: FrozenTrial) -> None:
+        """Learn of a trial that another coordinator finished."""
+        self._numbers.add(number_of(finished))
+        self.study.add_trial(finished)

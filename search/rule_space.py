@@ -28,6 +28,9 @@ _PARTS = {"base", "rule"}
 class RuleSpace:
     """A network and a rule's text with at least one domain."""
 
+    #: phi is solved for whatever limits are given
+    fits = True
+
     def __init__(self, tree: dict[str, Any], name: str) -> None:
         """tree: the network under `base`, the rule's text under `rule`."""
         if set(tree) != _PARTS or not all(isinstance(part, dict) for part in tree.values()):

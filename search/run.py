@@ -1,56 +1,59 @@
-"""The search: propose, fit, score, write; again until enough is scored."""
+"""The search: propose, fit, evaluate, write; again until enough is scored."""
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Generator, Mapping
 from contextlib import suppress
-from typing import NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import optuna
 
-from archspec.domains import Range
+from archspec.cost import totals
+from archspec.domains import Domain, Range
 from archspec.errors import FitError, SpecError
+from archspec.plan import NetworkPlan
 from archspec.runs import locked
-from archspec.scaling.rule import Rule, parse_rule
-from search.folder import KINDS, RunFolder, RunInfo
+from archspec.scaling.rule import parse_rule
+from archspec.spec import NetworkSpec
+from search.climb import Climb
+from search.coordinator import (
+    At,
+    Begin,
+    Coordinator,
+    Event,
+    Item,
+    Listener,
+    Pulse,
+    Watcher,
+    landed,
+)
+from search.descent import Descent, Seen, calibrated, first_flops, samples, seen_of
+from search.drive import AGAIN, Job, Known, Steps
+from search.evaluate import Outcome
+from search.folder import KINDS, RunFolder, RunInfo, number_of
 from search.grid import GRID, Point
 from search.larger import ONE_SIZE, chosen
-from search.proposals import Proposals, suggest
+from search.ledger import Ledger
+from search.measuring import measured
+from search.proposals import GUIDED, Proposals, suggest
 from search.published import published, published_names
-from search.record import Record, counts, rule_facts
+from search.record import Record
 from search.rule_space import RuleSpace
-from search.scores.training import Tell, Training
-from search.scoring import Scoring
+from search.scores.training import Training
 from search.shipped import shipped_within
-from search.space import TARGET, Candidate, Space
+from search.space import TARGET, Candidate, Landing, Space
+from search.workers import Workers
+
+if TYPE_CHECKING:
+    from search.guided.landscape import Landscape
 
 #: by default candidates aim between this share of the ceiling and the ceiling
 TARGETS = Range(0.25, 1.0, log=True)
 #: so many proposals for each trial that counts, then the space is called exhausted
 MOST_PROPOSALS = 20
-
-
-class Event(NamedTuple):
-    """What a watcher is told after each trial; done: trials that count, of those wanted."""
-
-    kind: str
-    number: int
-    state: str
-    done: int
-    wanted: int
-    score: float | None
-    best: float | None
-
-
-class Pulse(NamedTuple):
-    """What a listener is told while a network is trained; told: its epoch and accuracy."""
-
-    kind: str
-    number: int
-    done: int
-    wanted: int
-    told: str
 
 
 def space_of(info: RunInfo) -> Space | RuleSpace:
@@ -63,7 +66,7 @@ def grid_of(space: Space | RuleSpace, sampler: str, iso: bool) -> list[Point]:
     """The points that a sampler goes through, none where it is not the grid's; raises SpecError."""
     if sampler != GRID:
         return []
-    if not iso:
+    if not iso and space.fits:
         raise SpecError(
             "a grid has steps, but without --iso a target below the ceiling is searched, too; add "
             "--iso"
@@ -71,14 +74,12 @@ def grid_of(space: Space | RuleSpace, sampler: str, iso: bool) -> list[Point]:
     return list(space.points)
 
 
-Watcher = Callable[[Event], None]
-Listener = Callable[[Pulse], None]
-
-
 class Search:
     """A run going on; every finished trial is one write.
 
-    training: what trains where training is the score, made from the run's protocol unless given.
+    workers: who evaluates, by default this process. ledger: who else works on the run's study;
+    nobody by default. training: what trains where training is the score, made from the run's
+    protocol unless given.
     """
 
     def __init__(
@@ -87,8 +88,10 @@ class Search:
         watch: Watcher = lambda event: None,
         listen: Listener = lambda pulse: None,
         training: Training | None = None,
+        workers: Workers | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
-        self.folder, self.info, self.watch, self.listen = folder, folder.info, watch, listen
+        self.folder, self.info = folder, folder.info
         self.space = space_of(self.info)
         self.points = grid_of(self.space, self.info.sampler, self.info.iso)
         self._chance = "random"
@@ -97,162 +100,240 @@ class Search:
             # continuous domain has none to go through
             with suppress(SpecError):
                 self.points, self._chance = list(self.space.points), GRID
-        self.scoring = Scoring(self.info, training)
-        self._best: dict[str, float] = {}
+        self.trials = Coordinator(folder, self.info, watch, listen, training, workers, ledger)
+        self._climb = Climb(folder, watch, listen, workers, ledger)
+        #: whose scores compare with each other: those of the ladder's rungs do not
+        self._kinds = [kind for kind in self.info.kinds if kind not in self.info.rungs]
 
     def go(self) -> None:
-        """Whatever is missing: the search, its random baseline, what is shipped, one size up."""
-        self.scoring.check()
+        """Whatever is missing: the search, its random baseline, what is shipped, one size up, then
+        the rungs of a ladder."""
         with locked(self.folder.path):
-            if self.scoring.training is not None:
-                self.folder.record_data(self.scoring.training.counts())
-            for kind in self.info.kinds:
-                for trial in self.folder.trials(kind):
-                    self.scoring.remember(kind, trial.user_attrs)
-                    if trial.user_attrs["state"] == "scored":
-                        score = trial.user_attrs["score"]
-                        self._best[kind] = max(score, self._best.get(kind, score))
-            self._propose("search", self.info.sampler, self.info.trials)
-            self._propose("random", self._chance, self.info.random_trials)
-            if self.info.shipped:
-                if isinstance(self.space, RuleSpace):
-                    self._score_published(self.space)
-                else:
-                    self._score_shipped()
+            self.trials.check()
+            for kind in self._kinds:
+                self.trials.hear(kind)
+            self._pass()
+            # what others have in work is theirs to finish, unless they are lost
+            while self.trials.others(*self.info.kinds):
+                time.sleep(AGAIN)
+                self._pass()
+
+    def _pass(self) -> None:
+        """All that nobody else is at."""
+        self._propose("search", self.info.sampler, self.info.trials)
+        self._propose("random", self._chance, self.info.random_trials)
+        if self.info.shipped:
             if isinstance(self.space, RuleSpace):
-                self._score_larger(self.space)
+                self._score_published(self.space)
+            else:
+                self._score_shipped()
+        if isinstance(self.space, RuleSpace) and not self.trials.others("search"):
+            self._score_larger(self.space)
+        self._climb.go()
 
     # Proposed trials -----------------------------------------------------------------------------
 
     def _propose(self, kind: str, sampler: str, wanted: int) -> None:
-        finished = self.folder.trials(kind)
-        study = self.folder.study(kind)
-        # each kind draws its own numbers, so that the baseline is no copy of the search's start
-        seed = (self.info.seed, KINDS.index(kind))
-        proposals = Proposals(sampler, seed, study.directions, finished, self.points)
+        proposals = Proposals(
+            sampler,
+            # each kind draws its own numbers, so that the baseline is no copy of the search's start
+            (self.info.seed, KINDS.index(kind)),
+            self.info.objectives,
+            self.folder.trials(kind),
+            self.points,
+            self._parameters,
+            self._landscape if sampler == GUIDED else None,
+        )
         most = len(self.points) if sampler == GRID else MOST_PROPOSALS * wanted
-        done = sum(counts(trial.user_attrs) for trial in finished)
-        while done < wanted and proposals.number < most:
-            trial = proposals.ask()
-            record = self._candidate(trial, kind, self._teller(kind, trial.number, done, wanted))
-            for key, value in record.attrs.items():
-                trial.set_user_attr(key, value)
-            study.add_trial(proposals.tell(trial, record.values))
-            done += counts(record.attrs)
-            self._tell(kind, trial.number, record, done, wanted)
+        ledger = self.trials.ledger
 
-    def _candidate(self, trial: optuna.Trial, kind: str, tell: Tell) -> Record:
-        limits = self.info.limits
+        def start(going: int) -> Steps | None:
+            with ledger.turn():
+                for trial in self.trials.hear(kind) if self.trials.shared else ():
+                    proposals.hear(trial)
+                others = ledger.claimed(kind)
+                number = proposals.next_number(others)
+                at_work = going + len(others)
+                if self.trials.done[kind] + at_work >= wanted or number >= most:
+                    return None
+                if not ledger.claim(kind, number, ""):
+                    # another took it a moment ago: next time it is among the others'
+                    return None
+                asked = proposals.ask(number)
+            return self._proposed(proposals, asked, At(kind, number, number, wanted))
+
+        self.trials.drive(start)
+
+    def _proposed(self, proposals: Proposals, trial: optuna.Trial, at: At) -> Steps:
+        """From a sampler's picks to a finished trial."""
         record = Record({"reason": None})
-        started = time.perf_counter()
-        pick = suggest(trial)
-        first = next(iter(limits))
-        if not self.info.iso:
-            share = pick(TARGET, TARGETS)
-            limits = {**limits, first: share * limits[first]}
-        record.attrs["target"] = limits[first]
         try:
-            land = self.space.propose(pick)
-            proposed = time.perf_counter()
-            found = land(limits)
+            found = yield from self._candidate(trial, record, at)
         except (FitError, SpecError) as error:
             record.attrs |= {"state": "infeasible", "reason": str(error)}
-            return record
-        record.attrs["seconds"] = {
-            "propose": proposed - started,
-            "fit": time.perf_counter() - proposed,
-        }
-        self._score(found, f"{self.info.space}_{kind}{trial.number}", record, kind, tell)
-        return record
+        else:
+            network = landed(found, f"{self.info.space}_{at.kind}{at.number}", record)
+            yield from self.trials.scored(*network, record, at)
+        for key, value in record.attrs.items():
+            trial.set_user_attr(key, value)
+        self.trials.finish(proposals.tell(trial, record.values), record, at)
 
-    def _score(self, found: Candidate, name: str, record: Record, kind: str, tell: Tell) -> None:
-        record.attrs["used"] = found.used
-        if found.rule is not None:
-            record.attrs |= rule_facts(found.rule, len(found.spec.stages), found.phi)
-        named = found.spec.model_copy(update={"name": name, "doc": ""})
-        self.scoring.score(named, found.plan, record, kind, tell)
+    def _candidate(
+        self, trial: optuna.Trial, record: Record, at: At
+    ) -> Generator[Job | Known, Outcome, Candidate]:
+        """The network that a trial picks, on its limits; raises FitError or SpecError where there is
+        none."""
+        started = time.perf_counter()
+        pick = suggest(trial)
+        share = pick(TARGET, TARGETS) if TARGET in self._parameters else 1.0
+        aimed = self.info.budgets[0]
+        record.attrs["target"] = share * aimed.limit
+        land = self.space.propose(pick)
+        spent = record.attrs["seconds"] = {"propose": time.perf_counter() - started, "fit": 0.0}
+        laws = dict(self.info.limits)
+        if not aimed.measured:
+            laws[aimed.quantity] *= share
+        if not self.info.measured:
+            return _timed(land, laws, spent)
+        # what only a measurement tells: fitted, measured, and fitted again to less where it is slow
+        descent = Descent(laws, self._seen, share if aimed.measured else 1.0, self.space.fits)
+        while (limits := descent.limits()) is not None:
+            try:
+                found = _timed(land, limits, spent)
+            except (FitError, SpecError) as error:
+                descent.missed(str(error))
+                continue
+            load = yield from self.trials.measured(found.spec, record, self.info.measured, at)
+            if load == math.inf:
+                raise FitError(str(record.attrs["reason"]))
+            # kept where it is refused, too: later candidates learn from it
+            flops = record.attrs["flops"] = totals(found.plan).flops
+            self._seen.append(Seen(flops, load))
+            if descent.met(flops, load, record.attrs["reason"]):
+                return found
+        raise FitError(descent.reason)
+
+    @cached_property
+    def _seen(self) -> list[Seen]:
+        """What is known of how FLOPs become time: from finished trials, else some are measured."""
+        finished = (
+            trial.user_attrs for kind in self._kinds for trial in self.folder.trials(kind)
+        )
+        if seen := seen_of(finished, self.info.measured):
+            return seen
+        asked = self.info.measuring
+        assert asked is not None, "a measured budget comes with how it is measured"
+
+        def load(spec: NetworkSpec) -> float:
+            return measured(spec, asked, self.info.measured).load
+
+        return calibrated(samples(self.space), load)
+
+    @cached_property
+    def _parameters(self) -> dict[str, Domain]:
+        """All that a trial may pick: the space's, and where below the ceiling it aims."""
+        aims: dict[str, Domain] = {TARGET: TARGETS} if self.space.fits and not self.info.iso else {}
+        return aims | self.space.parameters
+
+    @cached_property
+    def _landscape(self) -> Landscape:
+        from search.guided.landscape import SpaceLandscape
+
+        # where all limits are measured, what is proposed is looked at near them
+        limits = self.info.limits or {"flops": first_flops(self._seen)}
+        return SpaceLandscape(self.space, self._parameters, limits)
 
     # Shipped networks ----------------------------------------------------------------------------
 
     def _score_shipped(self) -> None:
-        study = self.folder.study("shipped")
-        finished = {trial.user_attrs["name"] for trial in self.folder.trials("shipped")}
-        wanted = list(shipped_within(self.info, self.space.side))
-        for number, (spec, plan) in enumerate(wanted):
-            if spec.name in finished:
-                continue
+        items = []
+        for number, (spec, plan) in enumerate(shipped_within(self.info, self.space.side)):
+
+            def begin(
+                record: Record, spec: NetworkSpec = spec, plan: NetworkPlan = plan
+            ) -> tuple[NetworkSpec, NetworkPlan]:
+                return spec, plan
+
             record = Record({"reason": None, "target": None})
-            tell = self._teller("shipped", number, number, len(wanted))
-            self.scoring.score(spec, plan, record, "shipped", tell)
-            record.attrs["name"] = spec.name
-            if record.state == "repeat":
-                # the same architecture shipped under two names is shown twice
-                record.attrs["state"] = "scored"
-            study.add_trial(record.frozen())
-            self._tell("shipped", number, record, number + 1, len(wanted))
+            items.append(self._named(number, record, begin, spec.name))
+        self.trials.listed("shipped", items)
+
+    def _named(self, number: int, record: Record, begin: Begin, name: str) -> Item:
+        """An item of the shipped ones, which are told apart by their names."""
+        return Item(number, record, begin, lambda: name in self._finished("shipped", "name"), name)
+
+    def _finished(self, kind: str, attr: str) -> set[object]:
+        return {trial.user_attrs[attr] for trial in self.folder.trials(kind)}
 
     # Scaling rules -------------------------------------------------------------------------------
 
     def _score_published(self, space: RuleSpace) -> None:
-        finished = {trial.user_attrs["name"] for trial in self.folder.trials("shipped")}
-        wanted = published_names(space)
-        for number, (rule, name) in enumerate(wanted.items()):
-            if name not in finished:
-                tell = self._teller("shipped", number, number, len(wanted))
-                record = self._published(published(space, rule, self.info.limits), name, tell)
-                self.folder.study("shipped").add_trial(record.frozen())
-                self._tell("shipped", number, record, number + 1, len(wanted))
+        items = []
+        for number, (rule, name) in enumerate(published_names(space).items()):
 
-    def _published(self, found: Candidate | str, name: str, tell: Tell) -> Record:
-        record = Record({"reason": None, "target": next(iter(self.info.limits.values()))})
-        if isinstance(found, str):
-            record.attrs |= {"state": "infeasible", "reason": found}
-        else:
-            self._score(found, name.replace(" ", "_"), record, "shipped", tell)
-            if record.state == "repeat":
-                # two rules that come to one network are both shown
-                record.attrs["state"] = "scored"
-        record.attrs["name"] = name
-        return record
+            def begin(
+                record: Record, rule: str = rule, name: str = name
+            ) -> tuple[NetworkSpec, NetworkPlan] | None:
+                found = published(space, rule, self.info.limits)
+                if isinstance(found, str):
+                    record.attrs |= {"state": "infeasible", "reason": found}
+                    return None
+                return landed(found, name.replace(" ", "_"), record)
+
+            record = Record({"reason": None, "target": self.info.budgets[0].limit})
+            items.append(self._named(number, record, begin, name))
+        self.trials.listed("shipped", items)
 
     def _score_larger(self, space: RuleSpace) -> None:
         """Some of the scored rules one size up: the same constants, phi solved anew."""
         assert self.info.scaling is not None
+        limits = {key: ONE_SIZE * limit for key, limit in self.info.limits.items()}
         trials = self.folder.trials("search")
         scores = [
             trial.user_attrs["score"] if trial.user_attrs["state"] == "scored" else None
             for trial in trials
         ]
-        wanted = [trials[place] for place in chosen(scores, self.info.scaling.larger)]
-        finished = {trial.user_attrs["of"] for trial in self.folder.trials("larger")}
-        for place, trial in enumerate(wanted):
-            if trial.number in finished:
-                continue
-            tell = self._teller("larger", trial.number, place, len(wanted))
-            rule = parse_rule(str(trial.user_attrs["rule"]))
-            record = self._larger(space, rule, trial.number, tell)
-            self.folder.study("larger").add_trial(record.frozen())
-            self._tell("larger", trial.number, record, place + 1, len(wanted))
+        items = []
+        for place in chosen(scores, self.info.scaling.larger):
+            number = number_of(trials[place])
 
-    def _larger(self, space: RuleSpace, rule: Rule, number: int, tell: Tell) -> Record:
-        limits = {key: ONE_SIZE * limit for key, limit in self.info.limits.items()}
-        record = Record({"reason": None, "target": next(iter(limits.values())), "of": number})
-        try:
-            found = space.land(rule, limits)
-        except (FitError, SpecError) as error:
-            record.attrs |= {"state": "infeasible", "reason": str(error)}
-            return record
-        self._score(found, f"{self.info.space}_larger{number}", record, "larger", tell)
-        return record
+            def begin(
+                record: Record, text: str = str(trials[place].user_attrs["rule"])
+            ) -> tuple[NetworkSpec, NetworkPlan] | None:
+                try:
+                    found = space.land(parse_rule(text), limits)
+                except (FitError, SpecError) as error:
+                    record.attrs |= {"state": "infeasible", "reason": str(error)}
+                    return None
+                return landed(found, f"{self.info.space}_larger{record.attrs['of']}", record)
 
-    # What watchers hear --------------------------------------------------------------------------
+            record = Record(
+                {"reason": None, "target": ONE_SIZE * self.info.budgets[0].limit, "of": number}
+            )
 
-    def _teller(self, kind: str, number: int, done: int, wanted: int) -> Tell:
-        return lambda told: self.listen(Pulse(kind, number, done, wanted, told))
+            def finished(number: int = number) -> bool:
+                return number in self._finished("larger", "of")
 
-    def _tell(self, kind: str, number: int, record: Record, done: int, wanted: int) -> None:
-        score = record.attrs.get("score")
-        if score is not None and record.state == "scored":
-            self._best[kind] = max(score, self._best.get(kind, score))
-        best = self._best.get(kind)
-        self.watch(Event(kind, number, record.state, done, wanted, score, best))
+            items.append(Item(number, record, begin, finished))
+        self.trials.listed("larger", items)
+
+
+def _timed(land: Landing, limits: Mapping[str, float], spent: dict[str, float]) -> Candidate:
+    """The network on these limits; what it took is added to what was spent on fitting."""
+    started = time.perf_counter()
+    try:
+        return land(limits)
+    finally:
+        spent["fit"] += time.perf_counter() - started
+
+
+__all__ = [
+    "MOST_PROPOSALS",
+    "TARGETS",
+    "Event",
+    "Pulse",
+    "Search",
+    "Watcher",
+    "grid_of",
+    "space_of",
+]

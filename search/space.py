@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from archspec.domains import Choice, Domain, Range
 from archspec.dump import dump_yaml
 from archspec.errors import LawError, SpecError
-from archspec.fit import Fitted, Lever, Room, fit
+from archspec.fit import Fitted, Lever, Room, fit, within
 from archspec.load import parse_yaml
 from archspec.plan import NetworkPlan
 from archspec.planning import plan_network
@@ -111,12 +111,18 @@ class Space:
                 return
         raise broken
 
+    @cached_property
+    def fits(self) -> bool:
+        """Whether there is anything that a fit may move; else a network is on the budget where it
+        is no larger."""
+        return any(self.room)
+
     def propose(self, pick: Pick) -> Landing:
         """The network that these picks name, to be moved onto limits."""
         spec = self.spec(pick)
 
         def land(limits: Mapping[str, float]) -> Candidate:
-            fitted = self.onto_budget(spec, limits)
+            fitted = self.onto_budget(spec, limits) if self.fits else within(spec, limits)
             return Candidate(fitted.spec, fitted.plan, fitted.used)
 
         return land

@@ -36,7 +36,7 @@ from search.calibration.find import calibration_of, latest_calibration, space_ke
 from search.calibration.folder import CalibrationFolder
 from search.calibration.run import Step
 from search.calibration.sample import sample
-from search.folder import Budget
+from search.budgets import Budget
 from search.record import architecture_key
 from search.scores import DEFAULT, Scorer
 from search.scores import SCORES as SHIPPED

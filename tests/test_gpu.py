@@ -24,7 +24,8 @@ from archspec.train.recipe import Augment, Recipe, read_recipe
 from archspec.train.results import Tick
 from archspec.train.run import run_training
 from search.calibration.sample import sample
-from search.folder import Budget, RunFolder, RunInfo
+from search.budgets import Budget
+from search.folder import RunFolder, RunInfo
 from search.run import Search
 from search.scores import SCORES, Scorer
 from search.space import Space

@@ -16,7 +16,7 @@ from archspec.quantities import (
 )
 
 VALUES = st.floats(1e-3, 1e18)
-UNITS = st.sampled_from(["flops", "params", "activations", "traffic", "seconds"])
+UNITS = st.sampled_from(["flops", "params", "activations", "traffic", "seconds", "throughput"])
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,14 @@ UNITS = st.sampled_from(["flops", "params", "activations", "traffic", "seconds"]
         (".5s", 0.5, "seconds"),
         ("5 m\u017f", 5e-3, "seconds"),
         ("5 \u212aflops", 5e3, "flops"),
+        ("200images/s", 200, "throughput"),
+        ("200 images/s", 200, "throughput"),
+        ("1.5kimages/s", 1500, "throughput"),
+        ("1.5 K images/s", 1500, "throughput"),
+        ("2Mimages/s", 2e6, "throughput"),
+        ("1 image/s", 1, "throughput"),
+        ("0.5 img/sec", 0.5, "throughput"),
+        ("30 Imgs/Second", 30, "throughput"),
     ],
 )
 def test_quantities_as_people_say_them(text: str, value: float, unit: str) -> None:
@@ -100,6 +108,13 @@ def test_counts(text: str | float, value: float) -> None:
         ("1" * 10_000 + "params", ["finite"]),
         ("\u0665 params", ["no quantity"]),
         ("5\nms\nms", ["no quantity"]),
+        ("200 images", ["no quantity", "200images/s"]),
+        ("200/s", ["no quantity"]),
+        ("200images/ms", ["no quantity"]),
+        ("200images / s", ["no quantity"]),
+        ("0images/s", ["above 0"]),
+        ("12 activat\u0131ons", ["no quantity"]),
+        ("12 activat\u0130ons", ["no quantity"]),
     ],
 )
 def test_bad_quantities(text: str, words: list[str]) -> None:
@@ -151,6 +166,8 @@ def test_bad_counts(text: str | float) -> None:
         (Quantity(1.5, "seconds"), "1.5 s"),
         (Quantity(2.5e-4, "seconds"), "250 \u00b5s"),
         (Quantity(86400, "seconds"), "86400 s"),
+        (Quantity(200, "throughput"), "200 images/s"),
+        (Quantity(1534.6, "throughput"), "1.53 kimages/s"),
     ],
 )
 def test_formatted_quantities(quantity: Quantity, text: str) -> None:

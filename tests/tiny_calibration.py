@@ -13,7 +13,7 @@ from search.calibration.asked import CalibrationAsked, versions_here
 from search.calibration.folder import CalibrationFolder
 from search.calibration.run import Step, Watcher, run_calibration
 from search.calibration.sample import sample
-from search.folder import Budget
+from search.budgets import Budget
 from search.protocol import make_protocol
 from search.space import Space
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from search.folder import Budget, RunFolder, RunInfo, versions_here
+from search.budgets import Budget
+from search.folder import RunFolder, RunInfo, versions_here
 from search.run import Event, Search, Watcher
 from search.scores import SCORES, Scorer
 

@@ -304,7 +304,8 @@ def _absolute(source: str) -> str:
 def _from_sample(
     source: str, settings: list[str] | None, asked: Mapping[str, Any], wish: Wish
 ) -> tuple[CalibrationFolder, str]:
-    from archspec.cli.search import budgets_of
+    from archspec.fit import limits_of
+    from search.budgets import Budget
     from search.calibration.begin import begin_sample
     from search.calibration.sample import LEAST
     from search.protocol import make_protocol
@@ -320,7 +321,8 @@ def _from_sample(
             f"networks >= {LEAST} must hold for a rank correlation, but got {count}; {NETWORKS} "
             "make one that tells something"
         )
-    budgets = budgets_of(asked["budget"])
+    # those that the text alone tells: what is measured is no group of equals
+    budgets = tuple(Budget(*limit) for limit in limits_of(asked["budget"]).items())
     space = Space.read(source, tuple(edit_of(text) for text in settings or ()))
     space.check()
     protocol = make_protocol(

@@ -28,6 +28,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "archspec.cli.study": ("study",),
     "archspec.cli.roadmap": ("roadmap",),
     "archspec.cli.runs": ("resume", "report"),
+    "archspec.cli.dashboard": ("dashboard",),
 }
 _MODULES = {command: module for module, commands in GROUPS.items() for command in commands}
 

@@ -44,7 +44,7 @@ def resume(
     if trials is not None and what != "search":
         raise RunError(f"--trials is of a search, but {run} is a {what}; leave it out")
     if what == "search":
-        from archspec.cli.search import resume_search
+        from archspec.cli.search_runs import resume_search
 
         resume_search(run, trials, as_json)
     elif what == "training":
@@ -66,14 +66,54 @@ def resume(
 
 
 @app.command()
-def report(run: RunPath) -> None:
+def report(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN", help="The folder of a run, or those of several searches."),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--out",
+            metavar="FILE",
+            help="Of several searches: their page.",
+            show_default="runs/compared.html",
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Of searches: print one JSON document and nothing else."),
+    ] = False,
+) -> None:
     """Write the page of a search, training, study, roadmap or calibration again, finished or not;
-    of a search its best specs, too, of a calibration its tables."""
-    what = _what(run)
-    if what == "search":
-        from archspec.cli.search import report_search
+    of a search its best specs, too, of a calibration its tables.
 
-        report_search(run)
+    Of several searches, one page that compares them: fronts, hypervolume over evaluations with
+    bands over seeds, and random search.
+    """
+    kinds = [_what(run) for run in runs]
+    if len(runs) > 1:
+        for run, what in zip(runs, kinds, strict=True):
+            if what != "search":
+                raise RunError(f"only searches are compared, but {run} is a {what}; leave it out")
+        from archspec.cli.overlay import compare_searches
+
+        compare_searches(runs, out, as_json)
+        return
+    if out is not None:
+        raise RunError("-o is of several searches; the page of one run is in its folder")
+    if as_json and kinds[0] != "search":
+        raise RunError(f"--json is of searches, but {runs[0]} is a {kinds[0]}; leave it out")
+    _report(runs[0], kinds[0], as_json)
+
+
+def _report(run: Path, what: What, as_json: bool) -> None:
+    if what == "search":
+        from archspec.cli.found import finish
+        from search.folder import RunFolder
+
+        finish(RunFolder.open(run), as_json)
     elif what == "training":
         from reports.training import write_training_page
 

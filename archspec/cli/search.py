@@ -1,4 +1,4 @@
-"""The command `search`, and what `resume` and `report` do with its run."""
+"""The command `search`: what is asked of it, checked before anything is written."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from search.folder import Budget, RunFolder, RunInfo, Scaling
+    from search.budgets import Budget
+    from search.folder import RunInfo, Scaling
     from search.rule_space import RuleSpace
     from search.space import Space
 
@@ -21,6 +22,15 @@ app = typer.Typer()
 TRAINING = "Training as the score"
 #: and of those of a search of scaling rules
 SCALING = "Searching scaling rules"
+#: of latency and throughput, where a budget or an objective asks for them
+MEASURING = "Measuring"
+#: and of those of several workers, with their help, which `resume` and `join` have, too
+WORKERS = "Workers"
+WORKERS_HELP = "Evaluate so many networks at once, each in a process of its own."
+RAY_HELP = (
+    "Evaluate on Ray: auto, HOST:PORT or ray://HOST:PORT of a cluster; local starts one here."
+)
+GPUS_HELP = "With --ray, GPUs of one evaluation; a fraction puts several on one."
 #: what is searched where nothing is named
 DEFAULT_SPACE = "hybrid"
 #: scored trials, and those of the random baseline, save of a grid
@@ -41,7 +51,8 @@ def search(
         list[str] | None,
         typer.Option(
             help="A ceiling for one image: 4.5GFLOPs (multiply-adds), 30Mparams, "
-            "20Mactivations, 400MB of traffic. May be given several times."
+            "20Mactivations, 400MB of traffic; or measured: 5ms@cuda, 200images/s@cpu. May be "
+            "given several times."
         ),
     ] = None,
     trials: Annotated[
@@ -69,6 +80,38 @@ def search(
             show_default="yes, unless they are trained",
         ),
     ] = None,
+    objective: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What to trade off, one to three of score, flops, params, activations, traffic, "
+            "latency, throughput. May be given several times.",
+            show_default="score and the first budget's quantity",
+        ),
+    ] = None,
+    latency_batch: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Images of a timed pass.", show_default="1", rich_help_panel=MEASURING
+        ),
+    ] = None,
+    throughput_batch: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="The same for throughput.", show_default="64", rich_help_panel=MEASURING
+        ),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(help="fp32, fp16 or bf16.", show_default="fp32", rich_help_panel=MEASURING),
+    ] = None,
+    channels_last: Annotated[
+        bool | None,
+        typer.Option(help="Lay images out so.", show_default="no", rich_help_panel=MEASURING),
+    ] = None,
+    repeats: Annotated[
+        int | None,
+        typer.Option(help="Passes that are timed.", show_default="20", rich_help_panel=MEASURING),
+    ] = None,
     iso: Annotated[
         bool, typer.Option("--iso", help="Land every candidate at the ceiling, not below it.")
     ] = False,
@@ -78,6 +121,15 @@ def search(
             help="A score (`archspec scores` lists them), several joined by +, module:function "
             "of your own, or train.",
             show_default="concave_naswot",
+        ),
+    ] = None,
+    ladder: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SENTENCE",
+            help="In place of --score and --trials: rungs of ever fewer networks by ever dearer "
+            'scores, such as "10,000 by concave_activations, 200 by concave_naswot, 20 by train '
+            'for 3 epochs"; a file, or a shipped ladder.',
         ),
     ] = None,
     data: Annotated[
@@ -90,7 +142,13 @@ def search(
         int | None,
         typer.Option(min=2, max=4096, help="Images that the score sees.", show_default="16"),
     ] = None,
-    sampler: Annotated[str, typer.Option(help="tpe, nsga2, gp, random or grid.")] = "tpe",
+    sampler: Annotated[
+        str | None,
+        typer.Option(
+            help="guided, tpe, nsga2, gp, cmaes, qmc, random or grid.",
+            show_default="guided; nsga2 where a ladder begins with more than 1,000",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**31 - 1)] = 0,
     device: Annotated[
         str | None, typer.Option(help="cuda, mps or cpu.", show_default="the best at hand")
@@ -106,6 +164,20 @@ def search(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print all trials as one JSON list, and nothing else.")
     ] = False,
+    workers: Annotated[int | None, typer.Option(help=WORKERS_HELP, rich_help_panel=WORKERS)] = None,
+    ray: Annotated[str | None, typer.Option(help=RAY_HELP, rich_help_panel=WORKERS)] = None,
+    gpus_each: Annotated[
+        float | None, typer.Option(help=GPUS_HELP, rich_help_panel=WORKERS)
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Keep the trials on PostgreSQL, postgresql://USER@HOST/DATABASE, where any number "
+            "of machines may join in: `archspec join`.",
+            rich_help_panel=WORKERS,
+        ),
+    ] = None,
     scaling: Annotated[
         str | None,
         typer.Option(
@@ -200,28 +272,70 @@ def search(
 
     Leaves a run folder with the best specs and a page.
     """
+    from archspec.cli.search_runs import go_on
     from archspec.errors import ScoreError
     from archspec.runs import free_folder, now
     from archspec.train.sources import DIGITS
-    from search.folder import RunFolder, RunInfo, versions_here
-    from search.proposals import check_sampler
+    from search.budgets import budgets_of
+    from search.folder import RunFolder, RunInfo, on_storage, versions_here
+    from search.ladder import read_ladder
+    from search.measuring import make_measuring
+    from search.metrics import objectives_of
+    from search.proposals import GUIDED, check_sampler
     from search.protocol import make_protocol, refuse_training_options
     from search.rule_space import RuleSpace
     from search.run import grid_of
+    from search.rungs import MANY, MANY_SAMPLER, Defaults, RungInfo, asked_rungs, refuse_options
     from search.scores import DEFAULT, TRAIN, Scorer
+    from search.workers import WorkersAsked
 
+    helpers = WorkersAsked(workers, ray, gpus_each, device)
     budgets = budgets_of(budget or [])
-    check_sampler(sampler)
     read, asked = _asked(space, scaling, rule, larger, edit or [])
     read.check()
-    iso = iso or asked is not None
+    # where nothing is fitted, or rules are, no target is below the ceiling
+    objectives = objectives_of(objective or [], budgets, iso or asked is not None)
+    iso = iso or asked is not None or budgets[0].quantity not in objectives
+    if ladder is not None:
+        refuse_options(
+            {
+                "score": score,
+                "trials": trials,
+                "scaling": scaling,
+                "epochs": epochs,
+                "minutes": minutes,
+                "seeds": seeds,
+                "images": images,
+                "prune": prune,
+            }
+        )
+    rungs = None if ladder is None else read_ladder(ladder)
+    many = rungs is not None and rungs.rungs[0].count > MANY
+    sampler = sampler or (MANY_SAMPLER if many else GUIDED)
+    check_sampler(sampler, objectives)
+    measuring = make_measuring(
+        budgets,
+        objectives,
+        device,
+        latency_batch,
+        throughput_batch,
+        precision,
+        channels_last,
+        repeats,
+    )
     grid = grid_of(read, sampler, iso)
     if data != DIGITS and os.path.exists(data):
         # a run may be resumed from another folder
         data = str(Path(data).resolve())
     # data and device are tried before anything is written
     where, training = "text", None
-    if score == TRAIN:
+    above: tuple[RungInfo, ...] = ()
+    if rungs is not None:
+        defaults = Defaults(batch, recipe, holdout, slowest)
+        first, *others = asked_rungs(rungs, defaults, data, seed, device)
+        above, score, trials, batch = tuple(others), first.score, first.count, first.batch
+        where, label, training = first.device, first.score_label, first.training
+    elif score == TRAIN:
         if batch is not None:
             raise ScoreError("--batch is of untrained scores; a recipe has its own")
         training = make_protocol(recipe, epochs, seeds, minutes, holdout, images, slowest, prune)
@@ -260,15 +374,21 @@ def search(
         trials=min(trials or len(grid), len(grid)) if grid else trials or TRIALS,
         random_trials=(0 if grid else RANDOM) if random is None else random,
         shipped=training is None if shipped is None else shipped,
-        versions=versions_here(training is not None),
+        versions=versions_here(any(rung.training for rung in above) or training is not None),
         created=now(),
         training=training,
         scaling=asked,
+        objectives=objectives,
+        measuring=measuring,
+        ladder=above,
     )
     if asked is not None and isinstance(read, RuleSpace):
         _tell_room(read, info)
-    folder = RunFolder.create(out or free_folder(_stem(read.name, budgets)), info)
-    _run(folder, as_json)
+    path = out or free_folder(_stem(read.name, budgets))
+    if storage is not None:
+        info = on_storage(info, storage, path.name)
+    folder = RunFolder.create(path, info)
+    go_on(folder, as_json, helpers)
 
 
 def _tell_room(space: RuleSpace, info: RunInfo) -> None:
@@ -321,70 +441,6 @@ def _asked(
     return read, Scaling(read.base.name, read.rules.name, scaling, larger)
 
 
-def resume_search(run: Path, trials: int | None = None, as_json: bool = False) -> None:
-    """Go on with a search, to another number of trials where that is given."""
-    from archspec.runs import changed_versions
-    from search.folder import RunFolder
-    from search.run import grid_of, space_of
-
-    folder = RunFolder.open(run)
-    changed = changed_versions(folder.info.versions)
-    if changed:
-        typer.echo(
-            f"note: versions differ, so later trials may, too: {', '.join(changed)}", err=True
-        )
-    if trials is not None:
-        points = grid_of(space_of(folder.info), folder.info.sampler, folder.info.iso)
-        folder.ask_for(min(trials, len(points)) if points else trials)
-    _run(folder, as_json)
-
-
-def report_search(run: Path) -> None:
-    """Write the page and the best specs of a search again, finished or not."""
-    from archspec.cli.found import finish
-    from search.folder import RunFolder
-
-    finish(RunFolder.open(run), False)
-
-
-def budgets_of(texts: list[str]) -> tuple[Budget, ...]:
-    """Ceilings as people write them; raises QuantityError."""
-    from archspec.errors import QuantityError
-    from archspec.fit import limits_of
-    from search.folder import Budget
-
-    if not texts:
-        raise QuantityError(
-            "a search needs a budget, such as --budget 4.5GFLOPs or --budget 30Mparams"
-        )
-    return tuple(Budget(quantity, limit) for quantity, limit in limits_of(texts).items())
-
-
 def _stem(space: str, budgets: tuple[Budget, ...]) -> str:
     """What a run is called, such as hybrid-4.5GFLOPs."""
-    return "-".join([space, *(str(budget).replace(" ", "") for budget in budgets)])
-
-
-def _run(folder: RunFolder, as_json: bool) -> None:
-    from archspec.cli.found import finish
-    from search.progress import watched
-
-    info = folder.info
-    if not as_json:
-        seen = "read off the text" if info.device == "text" else f"on {info.data}, {info.device}"
-        typer.echo(
-            f"{info.title} under {' and '.join(map(str, info.budgets))} (FLOPs are multiply-adds), "
-            f"score {info.score} {seen}, seed {info.seed}\nrun folder {folder.path}"
-        )
-        if info.training is not None:
-            from search.scores.training import Training
-
-            typer.echo(Training(info.training, info.data, info.device).words())
-    try:
-        watched(folder, quiet=as_json)
-    except KeyboardInterrupt:
-        typer.echo(
-            f"\nstopped; every finished trial is kept: archspec resume {folder.path}", err=True
-        )
-        raise typer.Exit(130) from None
-    finish(folder, as_json)
+    return "-".join([space, *(budget.stem for budget in budgets)])

@@ -22,7 +22,7 @@ from score_tables.runs import BATCH, DATA, SEED, Asked
 from search.calibration.agreement import kendall
 from search.calibration.results import Found, Results
 from search.calibration.sample import sample
-from search.folder import Budget
+from search.budgets import Budget
 from search.scores.catalog import DEFAULT_TEXT, SCORES
 from search.scores.probe import best_device
 from search.scores.scorer import Scorer

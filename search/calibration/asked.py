@@ -9,8 +9,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from archspec.runs import versions_of
+from search.budgets import Budget
 from search.calibration.summary import BASELINE
-from search.folder import WATCHED, WATCHED_IN_TRAINING, Budget
+from search.folder import WATCHED, WATCHED_IN_TRAINING
 from search.protocol import Protocol
 from search.scores.catalog import DEFAULT, find_score
 from search.scores.score import Score

@@ -12,6 +12,7 @@ from pathlib import Path
 from archspec.errors import RunError, ScoreError
 from archspec.quantities import several
 from archspec.runs import free_folder, locked, now
+from search.budgets import Budget
 from search.calibration.asked import CalibrationAsked, versions_here
 from search.calibration.candidates import Candidate
 from search.calibration.folder import CalibrationFolder
@@ -19,7 +20,6 @@ from search.calibration.run import Trainer, check_scores
 from search.calibration.sample import LEAST, Sample, sample
 from search.calibration.table import Band, TableColumns, table_candidates
 from search.calibration.zoo import zoo_candidates
-from search.folder import Budget
 from search.protocol import Protocol
 from search.scores.catalog import SCORES, TRAIN, find_score
 from search.space import Space

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from archspec.errors import FitError, SpecError
 from archspec.quantities import several
+from search.budgets import Budget
 from search.calibration.candidates import Candidate
-from search.folder import KINDS, Budget
+from search.folder import KINDS
 from search.proposals import Proposals, suggest
 from search.record import architecture_key
 from search.space import Space
@@ -44,10 +45,10 @@ def sample(space: Space, budgets: tuple[Budget, ...], count: int, seed: int) -> 
     limits: Mapping[str, float] = {budget.quantity: budget.limit for budget in budgets}
     group = " and ".join(map(str, budgets))
     found: dict[str, Candidate] = {}
-    proposals = Proposals("random", (seed, _STREAM), ["maximize"])
+    proposals = Proposals("random", (seed, _STREAM), ["score"])
     misfits, reason, newest = 0, "", 0
-    while len(found) < count and proposals.number < MOST_PROPOSALS * count:
-        if proposals.number - newest > DRY + 5 * len(found):
+    while len(found) < count and proposals.next_number() < MOST_PROPOSALS * count:
+        if proposals.next_number() - newest > DRY + 5 * len(found):
             break
         trial = proposals.ask()
         try:
@@ -60,14 +61,14 @@ def sample(space: Space, budgets: tuple[Budget, ...], count: int, seed: int) -> 
             key = architecture_key(spec)
             if key not in found:
                 found[key] = Candidate(name, group, spec, fitted.plan, ())
-                newest = proposals.number
+                newest = proposals.next_number()
         proposals.tell(trial, None)
     note = ""
     if len(found) < count:
-        repeats = proposals.number - misfits - len(found)
+        repeats = proposals.next_number() - misfits - len(found)
         note = (
             f"{space.name} gave {several(len(found), 'network')} at {group}, not {count}: of "
-            f"{proposals.number} proposals {repeats} repeat others and {misfits} do not fit"
+            f"{proposals.next_number()} proposals {repeats} repeat others and {misfits} do not fit"
         )
         note += f", such as: {reason}" if misfits else ""
     if len(found) < LEAST:

@@ -1,0 +1,64 @@
+"""The command `join`: another machine at a search that is kept on PostgreSQL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from archspec.cli.search import GPUS_HELP, RAY_HELP, WORKERS, WORKERS_HELP
+
+app = typer.Typer()
+
+
+@app.command()
+def join(
+    url: Annotated[
+        str,
+        typer.Argument(metavar="URL", help="postgresql://USER@HOST/DATABASE.", show_default=False),
+    ],
+    study: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="STUDY",
+            help="The run, by the name of its folder.",
+            show_default="the one that is unfinished",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="This machine's run folder.", show_default="runs/STUDY, numbered"),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help=WORKERS_HELP, rich_help_panel=WORKERS)] = None,
+    ray: Annotated[str | None, typer.Option(help=RAY_HELP, rich_help_panel=WORKERS)] = None,
+    gpus_each: Annotated[
+        float | None, typer.Option(help=GPUS_HELP, rich_help_panel=WORKERS)
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cuda, mps or cpu.", show_default="that of the run")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print all trials as one JSON list, and nothing else.")
+    ] = False,
+) -> None:
+    """Work along at a search that was begun with `archspec search ... --storage URL`.
+
+    Leaves a run folder here as the search did there; data and scores of your own must be there
+    under the same names.
+    """
+    from dataclasses import replace
+
+    from archspec.cli.search_runs import resume_search
+    from archspec.runs import free_folder
+    from search.folder import RunFolder, on_storage
+    from search.joining import find_run
+    from search.workers import WorkersAsked
+
+    found = find_run(url, study)
+    info = on_storage(found.info, url, found.name)
+    if device is not None and info.device != "text":
+        info = replace(info, device=device)
+    helpers = WorkersAsked(workers, ray, gpus_each, info.device)
+    folder = RunFolder.create(out or free_folder(found.name), info)
+    resume_search(folder.path, None, as_json, helpers)

@@ -1,0 +1,66 @@
+"""What `search`, `resume`, `join` and `report` do with a search's run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from search.folder import RunFolder
+    from search.workers import WorkersAsked
+
+
+def resume_search(
+    run: Path, trials: int | None = None, as_json: bool = False, helpers: WorkersAsked | None = None
+) -> None:
+    """Go on with a search, to another number of trials where that is given."""
+    from archspec.runs import changed_versions
+    from search.folder import RunFolder
+    from search.run import grid_of, space_of
+
+    folder = RunFolder.open(run)
+    changed = changed_versions(folder.info.versions)
+    if changed:
+        typer.echo(
+            f"note: versions differ, so later trials may, too: {', '.join(changed)}", err=True
+        )
+    if trials is not None:
+        points = grid_of(space_of(folder.info), folder.info.sampler, folder.info.iso)
+        folder.ask_for(min(trials, len(points)) if points else trials)
+    go_on(folder, as_json, helpers)
+
+
+def report_search(run: Path) -> None:
+    """Write the page and the best specs of a search again, finished or not."""
+    from archspec.cli.found import finish
+    from search.folder import RunFolder
+
+    finish(RunFolder.open(run), False)
+
+
+def go_on(folder: RunFolder, as_json: bool, helpers: WorkersAsked | None = None) -> None:
+    """Go on with a run to its end, by these workers, and tell what it found."""
+    from archspec.cli.found import finish
+    from search.progress import watched
+
+    info = folder.info
+    if not as_json:
+        seen = "read off the text" if info.device == "text" else f"on {info.data}, {info.device}"
+        typer.echo(
+            f"{info.title} under {' and '.join(map(str, info.budgets))} (FLOPs are multiply-adds), "
+            f"score {info.score} {seen}, seed {info.seed}\nrun folder {folder.path}"
+        )
+        if info.training is not None:
+            from search.scores.training import Training
+
+            typer.echo(Training(info.training, info.data, info.device).words())
+    try:
+        watched(folder, as_json, helpers)
+    except KeyboardInterrupt:
+        typer.echo(
+            f"\nstopped; every finished trial is kept: archspec resume {folder.path}", err=True
+        )
+        raise typer.Exit(130) from None
+    finish(folder, as_json)

@@ -1,0 +1,126 @@
+"""What an exam is asked: its sizes, and the folder that remembers them between sittings.
+
+OUT/exam.json           data, whether tiny, the ladder: the same in every sitting
+OUT/clock.json          seconds that the search and random search ran, over all sittings
+OUT/networks/*.yaml     the families on the budget, and what the searches found
+OUT/search/, OUT/random/  the runs of both searches
+OUT/final.yaml, OUT/final/  the study of all networks
+OUT/table.md            the table so far
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import ConfigDict
+
+from archspec.errors import RunError
+from archspec.quantities import several
+from archspec.runs import make_folder, now, read_record, versions_of, write_whole, written
+from archspec.train.folder import WATCHED
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large the exam is.
+
+    budget: as the command line takes it, limit the same in multiply-adds. images, test_images: so
+    many of a split, None is all. epochs, seeds: of the final training. judged: epochs of a
+    training by which the ladder's last rung, and random search, rank. ladder: its rungs.
+    """
+
+    budget: str
+    limit: float
+    images: int | None
+    test_images: int | None
+    epochs: int
+    seeds: int
+    judged: int
+    ladder: str
+
+
+FULL = Size(
+    budget="100MFLOPs",
+    limit=100e6,
+    images=None,
+    test_images=None,
+    epochs=30,
+    seeds=3,
+    judged=10,
+    ladder="1,000 by concave_activations, 200 by concave_naswot, 24 by train for 3 epochs, "
+    "6 by train for 10 epochs",
+)
+#: to see that all of it works, on two cores in minutes; what comes of it means nothing
+TINY = Size(
+    budget="20MFLOPs",
+    limit=20e6,
+    images=1000,
+    test_images=500,
+    epochs=1,
+    seeds=2,
+    judged=1,
+    ladder="40 by concave_activations, 8 by concave_naswot, 3 by train for 1 epoch on 1,000 images",
+)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What an exam was asked when it began; enough to go on with it.
+
+    seed: of both searches. The final trainings have seeds 0, 1, ...
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+
+    data: str
+    tiny: bool
+    seed: int
+    created: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def size(self) -> Size:
+        """How large it is."""
+        return TINY if self.tiny else FULL
+
+
+def open_exam(out: Path, data: str | None, tiny: bool, seed: int) -> Asked:
+    """The exam of a folder, begun where there is none; raises RunError in one line.
+
+    data: an absolute path or a name; None is what the exam began with.
+    """
+    if (out / "exam.json").is_file():
+        known = read_record(out, "exam.json", Asked, "folder of an exam")
+        for name, before, given in (
+            ("--data", known.data, known.data if data is None else data),
+            ("--tiny", known.tiny, tiny),
+            ("--seed", known.seed, seed),
+        ):
+            if before != given:
+                raise RunError(
+                    f"{out} was begun with {name} {before}, not {given}; leave {name} as it was, "
+                    "or name another folder by --out"
+                )
+        return known
+    if data is None:
+        raise RunError("an exam begins with --data, such as a folder with CIFAR-10 as parquet")
+    make_folder(out, "exam.json")
+    asked = Asked(data, tiny, seed, now(), versions_of(WATCHED))
+    with written(out):
+        write_whole(out / "exam.json", json.dumps(asdict(asked), indent=1))
+    return asked
+
+
+def size_words(size: Size) -> str:
+    """The sizes in one line."""
+    images = "all training images" if size.images is None else f"{size.images} training images"
+    return (
+        f"{size.budget}, {images}, {several(size.epochs, 'epoch')}, "
+        f"{several(size.seeds, 'seed')}; ladder: {size.ladder}"
+    )
+
+
+__all__ = ["FULL", "TINY", "Asked", "Size", "open_exam", "size_words"]

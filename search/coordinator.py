@@ -1,0 +1,265 @@
+"""Who sees trials through: from a network to a finished trial that is kept, whoever evaluates it.
+
+Only the coordinator writes. Several may work on one study, each on its own machine: a ledger tells
+them who is at what, so that no architecture is scored twice.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from optuna.trial import FrozenTrial
+
+from archspec.plan import NetworkPlan
+from archspec.spec import NetworkSpec
+from search.descent import load_of
+from search.drive import Job, Known, Steps, drive
+from search.evaluate import Evaluator, MeasureJob, Outcome, ScoreJob, evaluate, evaluator
+from search.folder import RunFolder, RunInfo
+from search.ledger import Alone, Ledger
+from search.record import Record, architecture_key, counts, facts, rule_facts
+from search.scores.training import Tell, Training
+from search.scoring import Scoring, check_score
+from search.space import Candidate
+from search.workers import Workers
+from search.workers.inline import Inline
+
+
+class Event(NamedTuple):
+    """What a watcher is told after each trial; done: trials that count, of those wanted."""
+
+    kind: str
+    number: int
+    state: str
+    done: int
+    wanted: int
+    score: float | None
+    best: float | None
+
+
+class Pulse(NamedTuple):
+    """What a listener is told while a network is trained; told: its epoch and accuracy."""
+
+    kind: str
+    number: int
+    done: int
+    wanted: int
+    told: str
+
+
+Watcher = Callable[[Event], None]
+Listener = Callable[[Pulse], None]
+
+
+class At(NamedTuple):
+    """Which trial of a kind: its place among the kind's, the number that people see, and how many
+    are wanted; counted: whether those that count tell how far it is, or the place does."""
+
+    kind: str
+    place: int
+    number: int
+    wanted: int
+    counted: bool = True
+
+
+#: a network with its plan; None where there is none, and then why, in the record
+Begin = Callable[[Record], tuple[NetworkSpec, NetworkPlan] | None]
+
+
+class Item(NamedTuple):
+    """A trial that nobody proposes. begin: its network. name: of one that is shown by it, however
+    often the network is met."""
+
+    number: int
+    record: Record
+    begin: Begin
+    finished: Callable[[], bool]
+    name: str | None = None
+
+
+class Coordinator:
+    """Sees the trials of a run through, by what it asks for.
+
+    workers: who evaluates. training: what trains where training is the score, made from the run's
+    protocol unless given.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        info: RunInfo,
+        watch: Watcher,
+        listen: Listener,
+        training: Training | None = None,
+        workers: Workers | None = None,
+        ledger: Ledger | None = None,
+    ) -> None:
+        self.folder, self.info, self.watch, self.listen = folder, info, watch, listen
+        self.workers: Workers = workers or Inline()
+        self.ledger: Ledger = ledger or Alone()
+        self.scoring = Scoring(info)
+        setting = self.scoring.setting
+        self.evaluator = evaluator(setting) if training is None else Evaluator(setting, training)
+        self._best: dict[str, float] = {}
+        #: trials of a kind that the storage had at the last look, and those of them that count
+        self._heard: Counter[str] = Counter()
+        self.done: Counter[str] = Counter()
+        #: architectures that are scored now, by kind
+        self._at_work: set[tuple[str, str]] = set()
+
+    @property
+    def shared(self) -> bool:
+        """Whether others may work on the study, too."""
+        return not isinstance(self.ledger, Alone)
+
+    def check(self) -> None:
+        """Raise where score, data or device is missing; keep what was counted of the data."""
+        check_score(self.info, self.evaluator)
+        if self.info.measuring is not None:
+            self.info.measuring.check()
+        if self.evaluator.training is not None:
+            self.folder.record_data(self.evaluator.training.counts())
+
+    def others(self, *kinds: str) -> bool:
+        """Whether others have trials of these kinds in work."""
+        return self.shared and any(self.ledger.claimed(kind) for kind in kinds)
+
+    def hear(self, kind: str) -> list[FrozenTrial]:
+        """What has been finished since the last look, now taken into account."""
+        heard = self.folder.trials(kind)[self._heard[kind] :]
+        self._heard[kind] += len(heard)
+        for trial in heard:
+            self.scoring.remember(kind, trial.user_attrs)
+            self._count(kind, trial.user_attrs)
+        return heard
+
+    def _count(self, kind: str, attrs: dict[str, Any]) -> None:
+        self.done[kind] += counts(attrs)
+        if attrs["state"] == "scored":
+            score = attrs["score"]
+            self._best[kind] = max(score, self._best.get(kind, score))
+
+    def drive(self, start: Callable[[int], Steps | None]) -> None:
+        """Keep as many trials going as there are workers, until no more are started."""
+        drive(start, lambda: self.workers.slots)
+
+    def listed(self, kind: str, items: Sequence[Item]) -> None:
+        """See those of a list through that are not finished yet."""
+        waiting = iter(list(enumerate(items)))
+
+        def start(_going: int) -> Steps | None:
+            for place, item in waiting:
+                with self.ledger.turn():
+                    if self.shared:
+                        self.hear(kind)
+                    if item.finished() or not self.ledger.claim(kind, place, ""):
+                        continue
+                return self._item(item, At(kind, place, item.number, len(items), counted=False))
+            return None
+
+        self.drive(start)
+
+    def _item(self, item: Item, at: At) -> Steps:
+        record = item.record
+        if (network := item.begin(record)) is not None:
+            yield from self.scored(*network, record, at)
+        if item.name is not None:
+            record.attrs["name"] = item.name
+            if record.state == "repeat":
+                # what comes to one network under two names is shown twice
+                record.attrs["state"] = "scored"
+        self.finish(record.frozen(), record, at)
+
+    def scored(self, spec: NetworkSpec, plan: NetworkPlan, record: Record, at: At) -> Steps:
+        """Put what a network is and what comes of it into its record."""
+        record.attrs |= facts(spec, plan)
+        key = record.attrs["key"]
+        if self.info.measuring is not None and "measure" not in record.attrs.get("seconds", {}):
+            yield from self.measured(spec, record, {}, at)
+            if "state" in record.attrs:
+                return
+        while not self.scoring.told(record, at.kind):
+            if not self._takes(at, key):
+                yield Known()
+                continue
+            try:
+                outcome = yield self._job(self.scoring.job(spec, record, at.kind), at)
+            finally:
+                self._at_work.discard((at.kind, key))
+            self.scoring.take(outcome, record, at.kind)
+            break
+
+    def measured(
+        self, spec: NetworkSpec, record: Record, limits: Mapping[str, float], at: At
+    ) -> Generator[Job | Known, Outcome, float]:
+        """Put what is measured of a network into its record; returns the largest share of a limit,
+        and where one is broken, or nothing could be measured, there is a reason.
+
+        What is timed runs while nothing else does.
+        """
+        key = architecture_key(spec)
+        spent = record.attrs.setdefault("seconds", {})
+        spent.setdefault("measure", 0.0)
+        assert self.info.measuring is not None
+        if (known := self.scoring.measured(key)) is not None:
+            record.attrs |= known
+            return load_of(known, limits) or 0.0
+        outcome = yield self._job(MeasureJob(self.info.measuring, spec, limits), at, lone=True)
+        if "state" in outcome:
+            record.attrs |= outcome
+            return math.inf
+        spent["measure"] += outcome["seconds"]
+        record.attrs |= outcome["told"] | {"reason": outcome["reason"]}
+        return float(outcome["load"])
+
+    def _takes(self, at: At, key: str) -> bool:
+        """Whether this trial may score an architecture, which nobody else is at."""
+        if (at.kind, key) in self._at_work:
+            return False
+        if self.shared:
+            with self.ledger.turn():
+                self.hear(at.kind)
+                if self.scoring.knows(key, at.kind) or not self.ledger.claim(*at[:2], key):
+                    return False
+        self._at_work.add((at.kind, key))
+        return True
+
+    def _job(self, job: ScoreJob | MeasureJob, at: At, lone: bool = False) -> Job:
+        if isinstance(self.workers, Inline):
+            return Job(lambda: self.workers.submit(self.evaluator, job, self._teller(at)), lone)
+        return Job(lambda: self.workers.submit(evaluate, job), lone)
+
+    def _teller(self, at: At) -> Tell:
+        return lambda told: self.listen(
+            Pulse(at.kind, at.number, self._progress(at), at.wanted, told)
+        )
+
+    def finish(self, finished: FrozenTrial, record: Record, at: At) -> None:
+        """Keep a finished trial, unless another coordinator was given it in the meantime."""
+        kept = self.ledger.write(at.kind, at.place, self.folder.study(at.kind), finished)
+        if kept and not self.shared:
+            self._heard[at.kind] += 1
+            self._count(at.kind, record.attrs)
+        elif self.shared:
+            self.hear(at.kind)
+        score = record.attrs.get("score") if record.state == "scored" else None
+        done = self._progress(at) + (not at.counted)
+        best = self._best.get(at.kind)
+        self.watch(Event(at.kind, at.number, record.state, done, at.wanted, score, best))
+
+    def _progress(self, at: At) -> int:
+        return self.done[at.kind] if at.counted else at.place
+
+
+def landed(found: Candidate, name: str, record: Record) -> tuple[NetworkSpec, NetworkPlan]:
+    """A candidate as it is scored, under a name of its own; its record says how it was made."""
+    record.attrs["used"] = found.used
+    if found.rule is not None:
+        record.attrs |= rule_facts(found.rule, len(found.spec.stages), found.phi)
+    return found.spec.model_copy(update={"name": name, "doc": ""}), found.plan
+
+
+__all__ = ["At", "Begin", "Coordinator", "Event", "Item", "Listener", "Pulse", "Watcher", "landed"]

@@ -1,0 +1,182 @@
+"""The default sampler: what is known beforehand first, then whatever promises most.
+
+Each proposal is a whole point, chosen anew from the finished trials: the same seed and the same
+trials, the same point. docs/samplers.md tells how and why.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import optuna
+from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial
+
+from search.guided.encoding import Encoding
+from search.guided.history import History, name_of, read_history
+from search.guided.landscape import Costed, Landscape
+from search.guided.moves import drawn, moved
+from search.guided.promise import Promise
+
+Array = NDArray[np.float64]
+
+#: networks that are had before a surrogate is asked
+START = 6
+#: a network that people know of, or that is the same everywhere, is tried first if it uses so much
+USED = 0.5
+#: points among which the largest is taken at the start, where nothing is fitted
+LARGEST_OF = 8
+#: points by chance and points near the best, for one proposal, and those near the most promising
+FRESH, NEAR, NEARER = 96, 160, 64
+#: where networks are fitted, which takes long: of three times as many points those that promise
+#: most before their costs are known
+FITTED = 12
+#: the best so far whose surroundings are looked at, and the most promising
+PARENTS, PROMISING = 5, 6
+#: points that are tried before the space is called exhausted, and a network is proposed again
+TRIES = 400
+
+
+class GuidedSampler(BaseSampler):
+    """Proposes one point: a sampler for one trial.
+
+    seed: of this trial alone. objectives: keys of search.metrics, in the order of the values.
+    """
+
+    def __init__(self, seed: int, landscape: Landscape, objectives: Sequence[str]) -> None:
+        self._rng = random.Random(seed)
+        self._landscape, self._objectives = landscape, tuple(objectives)
+        self._point: dict[str, Any] = {}
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Nothing: every parameter is looked up by itself, so that conditional ones are."""
+        return {}
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Choose the point."""
+        trials = study.get_trials(deepcopy=False)
+        history = read_history(trials, trial.number, self._landscape, study.directions)
+        self._point = self.choose(history)
+
+    def sample_independent(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """The point's value."""
+        return self._point[param_name]
+
+    def choose(self, history: History) -> dict[str, Any]:
+        """The point to evaluate next."""
+        encoding = Encoding(self._landscape.parameters)
+        known = np.isfinite(history.values).any()
+        if history.had < START or not known:
+            point = self._begin(history, encoding)
+        else:
+            point = self._promising(history, Promise(history, encoding, self._objectives))
+        return point or drawn(self._landscape, self._rng)
+
+    # The start -----------------------------------------------------------------------------------
+
+    def _begin(self, history: History, encoding: Encoding) -> dict[str, Any] | None:
+        if history.had % 2 == 0:
+            for part in [*self._landscape.known(), *encoding.homogeneous()]:
+                point = drawn(self._landscape, self._rng, part)
+                found = self._new(point, history)
+                if found is not None and found.used >= USED:
+                    return point
+        large = self._landscape.cheap and len(self._objectives) == 1
+        points = list(self._untaken(history, LARGEST_OF if large else 1))
+        return max(points, key=lambda item: item[1].used)[0] if points else None
+
+    def _untaken(self, history: History, count: int) -> Iterator[tuple[dict[str, Any], Costed]]:
+        """Points by chance whose networks are new and within the limits."""
+        for _ in range(TRIES):
+            point = drawn(self._landscape, self._rng)
+            found = self._new(point, history)
+            if found is not None:
+                yield point, found
+                count -= 1
+                if not count:
+                    return
+
+    def _new(self, point: dict[str, Any], history: History) -> Costed | None:
+        if name_of(point) in history.names:
+            return None
+        found = self._landscape.cost(point)
+        return None if found is None or found.key in history.keys else found
+
+    # Then ----------------------------------------------------------------------------------------
+
+    def _promising(self, history: History, promise: Promise) -> dict[str, Any] | None:
+        factor = 1 if self._landscape.cheap else 2
+        pool = [drawn(self._landscape, self._rng) for _ in range(factor * FRESH)]
+        parents = promise.best(PARENTS)
+        pool += [self._near(parents) for _ in range(factor * NEAR)]
+        if self._landscape.cheap:
+            points, worth = self._weighed(pool, history, promise)
+            top = [points[place] for place in np.argsort(-worth, kind="stable")[:PROMISING]]
+            if top:
+                more = [self._near(top) for _ in range(NEARER)]
+                points, worth = self._weighed([*points, *more], history, promise)
+        else:
+            unfitted = self._distinct(pool, history)
+            worth = promise(unfitted, None)
+            top = [unfitted[place] for place in np.argsort(-worth, kind="stable")[:PROMISING]]
+            unfitted = self._distinct(
+                [*unfitted, *(self._near(top) for _ in range(NEARER))], history
+            )
+            worth = promise(unfitted, None)
+            order = np.argsort(-worth, kind="stable")
+            points, worth = self._weighed(
+                [unfitted[place] for place in order], history, promise, FITTED
+            )
+        if not points:
+            return next((point for point, _ in self._untaken(history, 1)), None)
+        return points[int(np.argmax(worth))]
+
+    def _near(self, parents: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        parent = self._rng.choice(parents)
+        return moved(self._landscape, self._rng, parent, self._landscape.parameters)
+
+    def _distinct(self, pool: Sequence[dict[str, Any]], history: History) -> list[dict[str, Any]]:
+        found = {name_of(point): point for point in pool}
+        return [point for name, point in found.items() if name not in history.names]
+
+    def _weighed(
+        self,
+        pool: Sequence[dict[str, Any]],
+        history: History,
+        promise: Promise,
+        most: int | None = None,
+    ) -> tuple[list[dict[str, Any]], Array]:
+        """New points within the limits, the first `most` of them, and what each promises."""
+        points: list[dict[str, Any]] = []
+        costs: list[tuple[float, ...]] = []
+        keys: set[str] = set()
+        for tried, point in enumerate(self._distinct(pool, history)):
+            if most is not None and (len(points) >= most or tried >= 2 * most):
+                break
+            found = self._new(point, history)
+            if found is not None and found.key not in keys:
+                keys.add(found.key)
+                points.append(point)
+                costs.append(found.costs)
+        if not points:
+            return [], np.empty(0)
+        return points, promise(points, np.array(costs))

@@ -1,0 +1,95 @@
+"""Runs on a shared database that other machines may join: each keeps there what it was asked."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import NamedTuple
+
+from pydantic import TypeAdapter, ValidationError
+
+from archspec.errors import RunError, did_you_mean
+from archspec.strict import law_of
+from search.folder import RunFolder, RunInfo
+from search.record import counts
+from search.storage import open_storage, without_password
+from search.trial_storage import TrialStorage
+
+#: the user attribute of a run's study STUDY/search that holds its run.json
+ASKED = "archspec"
+_FIRST = "/search"
+
+
+class SharedRun(NamedTuple):
+    """A run that is there. done, wanted: trials that count, of the search and its baseline."""
+
+    name: str
+    info: RunInfo
+    done: int
+    wanted: int
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.done} of {self.wanted} trials)"
+
+
+def refuse_taken(info: RunInfo) -> None:
+    """Raise RunError where the database has a run of this one's name already."""
+    assert info.storage is not None
+    assert info.study is not None
+    if info.study in _asked(open_storage(info.storage)):
+        raise RunError(
+            f"{info.storage} has a run called {info.study} already: `archspec join "
+            f"{info.storage} {info.study}` goes on with it, --out names another"
+        )
+
+
+def publish(folder: RunFolder) -> None:
+    """Let other machines join a run that is on a shared database; nothing to do for another."""
+    if folder.info.study is not None:
+        study = folder.study("search")
+        if ASKED not in study.user_attrs:
+            study.set_user_attr(ASKED, json.dumps(asdict(folder.info)))
+
+
+def find_run(url: str, name: str | None) -> SharedRun:
+    """The run of this name at an address, or the only one that is unfinished; raises RunError."""
+    storage = open_storage(url)
+    texts = _asked(storage)
+    told = without_password(url)
+    if not texts:
+        raise RunError(f"{told} has no run; `archspec search ... --storage {told}` begins one")
+    if name is not None:
+        if name not in texts:
+            raise RunError(f"{told} has no run called {name!r}: {did_you_mean(name, texts)}")
+        return _read(storage, name, texts[name])
+    runs = [_read(storage, name, text) for name, text in texts.items()]
+    unfinished = [run for run in runs if run.done < run.wanted]
+    if len(unfinished) == 1:
+        return unfinished[0]
+    listed = ", ".join(map(str, unfinished or runs))
+    several = "several runs are unfinished" if unfinished else "no run is unfinished"
+    raise RunError(f"{several} at {told}; name one: {listed}")
+
+
+def _asked(storage: TrialStorage) -> dict[str, str]:
+    """Texts of run.json by the names of runs."""
+    return {
+        study.study_name.removesuffix(_FIRST): str(study.user_attrs[ASKED])
+        for study in storage.get_all_studies()
+        if study.study_name.endswith(_FIRST) and ASKED in study.user_attrs
+    }
+
+
+def _read(storage: TrialStorage, name: str, text: str) -> SharedRun:
+    try:
+        info = TypeAdapter(RunInfo).validate_json(text)
+    except ValidationError as error:
+        law = law_of(error)
+        reason = "".join(f"{part}: " for part in law.path) + law.problem
+        raise RunError(f"run {name} is damaged or of another version: {reason}") from None
+    done = 0
+    for study in storage.get_all_studies():
+        if study.study_name in (f"{name}/search", f"{name}/random"):
+            trials = storage.get_all_trials(study._study_id, deepcopy=False)
+            done += sum(counts(trial.user_attrs) for trial in trials)
+    return SharedRun(name, info, done, info.trials + info.random_trials)

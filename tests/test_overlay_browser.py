@@ -1,0 +1,81 @@
+"""The page of several searches, and that of a very long front, in Chromium."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from browsing import Visit
+from synthetic_run import HOSTILE, made_frame
+from synthetic_run import made_info as made_page_info
+from synthetic_searches import Trial, made_search
+
+from reports.overlay import write_overlay_page
+from reports.overlay_progress import compare
+from reports.page import write_page
+
+pytestmark = pytest.mark.browser
+
+TRIALS: list[Trial] = [(1.0, 4e9), (3.0, 3e9), (2.0, 1e9)]
+
+
+def made_page(path: Path, name: str = "tpe") -> Path:
+    runs = [
+        made_search(TRIALS[seed:], [(0.5, 4e9), (1.5, 2e9)], sampler=sampler, seed=seed)
+        for sampler in (name, "gp")
+        for seed in (0, 1)
+    ]
+    return write_overlay_page(compare(runs), f"archspec report {name}", "today", path / "page.html")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_lines_and_bands_are_drawn(visit: Visit, tmp_path: Path, scheme: str) -> None:
+    visit.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    page = visit.open(made_page(tmp_path), "#best .main-svg")
+    for chart in ("volume", "front-flops", "best"):
+        # two samplers and random search, each with its band between two bare lines
+        assert page.locator(f"#{chart} .scatterlayer .trace").count() == 9
+        assert page.locator(f"#{chart} .js-fill").count() == 3
+    page.locator("#volume .legendtoggle").first.click()
+    page.wait_for_function("document.querySelectorAll('#volume .scatterlayer .trace').length == 6")
+
+
+def test_the_switch_shows_another_cost_at_full_width(visit: Visit, tmp_path: Path) -> None:
+    page = visit.open(made_page(tmp_path), "#best .main-svg")
+    assert not page.locator("#front-depth").is_visible()
+    wide = page.locator("#front-flops .main-svg").first.evaluate("chart => chart.clientWidth")
+    page.locator(".switch").get_by_text("Depth").click()
+    assert not page.locator("#front-flops").is_visible()
+    page.wait_for_function(
+        f"document.querySelector('#front-depth .main-svg').clientWidth === {wide}"
+    )
+    assert page.locator("#front-depth .xtitle").text_content() == (
+        "Depth, weighted layers on the longest path"
+    )
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_hostile_text_is_shown_as_text(visit: Visit, tmp_path: Path, width: int) -> None:
+    page = visit.open(made_page(tmp_path, HOSTILE), "#best .main-svg")
+    page.set_viewport_size({"width": width, "height": 900})
+    page.locator("#front-flops .point").first.hover(force=True)
+    page.wait_for_timeout(300)
+    assert HOSTILE in page.locator("tbody th").all_text_contents()
+    assert page.locator("img").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_long_front_comes_into_its_table_as_it_is_scrolled(visit: Visit, tmp_path: Path) -> None:
+    frame = made_frame(search=400, random=0)
+    whole = frame[(frame["kind"] == "search") & (frame["state"] == "scored")].reset_index(drop=True)
+    whole["score"] = whole["flops"]  # then every network is on the front
+    page = visit.open(write_page(made_page_info(), whole, tmp_path / "a.html"), "#front .main-svg")
+    rows = page.locator("#table tbody tr")
+    assert page.locator("#front-size").text_content() == str(len(whole))
+    assert rows.count() < 100
+    for _ in range(10):
+        page.locator("#table").evaluate("table => table.parentElement.scrollTo(0, 1e7)")
+        page.wait_for_timeout(20)
+    assert rows.count() == len(whole)
+    numbers = [int(text) for text in page.locator("#table td:nth-child(2)").all_text_contents()]
+    assert numbers == list(whole.sort_values("score", ascending=False)["number"])
