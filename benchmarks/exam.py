@@ -6,7 +6,7 @@ One command in as many sittings as it takes: given again, it goes on where it st
 and each time prints the table of what is there. In order: every family is scaled to 100 MFLOPs at
 32 x 32 pixels; the space hybrid_small is searched up a ladder, on training images alone; random
 search trains networks of the same space for as long; all are trained by one recipe with three seeds
-and tested on the test split. --tiny does the same at 20 MFLOPs on 1,000 images for one epoch, to
+and tested on the test split. --tiny does the same at 20 MFLOPs on 500 images for one epoch, to
 see that it works. docs/exam.md says what it asks and what came of it.
 """
 

@@ -109,6 +109,13 @@ class Sitting:
                 start_new_session=True,
             )
 
+    def kill(self) -> None:
+        """End it with all that it started."""
+        if self.goes():
+            assert self.process is not None
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
     @property
     def said(self) -> str:
         """What it printed."""
@@ -125,13 +132,16 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=SETTINGS, help="beginnings of settings")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended, too
     sys.path.append(str(ROOT / "tests"))
     rows = []
     for setting in SETTINGS:
         if setting.startswith(tuple(asked.only)):
             with ExitStack() as left, tempfile.TemporaryDirectory() as folder:
-                sitting = left.enter_context(prepared(setting, Path(folder)))
-                rows.append([setting, *Killing(sitting, asked.kills, asked.seed).go()])
+                sittings = left.enter_context(prepared(setting, Path(folder)))
+                for sitting in sittings:
+                    left.callback(sitting.kill)
+                rows.append([setting, *Killing(sittings, asked.kills, asked.seed).go()])
     titles = ("kills", "of workers", "trials", "lost", "twice", "stuck", "evaluated", "minutes")
     print_table(Table([Column("search"), *numbers(*titles)], rows))
 
@@ -264,7 +274,7 @@ class Killing:
                 for sitting in self.sittings:
                     print(f"stuck: {sitting.said[-2000:]}", file=sys.stderr)
                 return False
-            time.sleep(0.02)
+            time.sleep(0.1)
         return True
 
     def kill(self, sitting: Sitting) -> None:
@@ -287,10 +297,7 @@ class Killing:
     def end(self) -> None:
         """Let the search come to its end, some trials on."""
         for sitting in self.sittings:
-            if sitting.goes():
-                assert sitting.process is not None
-                os.killpg(sitting.process.pid, signal.SIGKILL)
-                sitting.process.wait()
+            sitting.kill()
         self.look()
         wanted = MORE + sum(trial.user_attrs["state"] == "scored" for trial in self.trials())
         for sitting in self.sittings:
@@ -298,9 +305,7 @@ class Killing:
         self.wait_for(lambda: not any(sitting.goes() for sitting in self.sittings))
         for sitting in self.sittings:
             assert sitting.process is not None
-            if sitting.goes():
-                os.killpg(sitting.process.pid, signal.SIGKILL)
-            elif sitting.process.returncode != 0:
+            if not sitting.goes() and sitting.process.returncode != 0:
                 self.stuck += 1
                 print(f"ended with an error: {sitting.said[-2000:]}", file=sys.stderr)
         self.look()

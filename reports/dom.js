@@ -48,7 +48,7 @@ function stages(row) { return points.stages[row] ? points.stages[row].split(" | 
 function kindWords(row) {
   const kind = { search: "Search", random: "Random baseline",
     shipped: data.rules === null ? "Shipped network" : "Published rule", larger: "One size up" };
-  const words = [kind[points.kind[row]]];
+  const words = [kind[points.kind[row]] ?? points.kind[row].replace("rung", "Rung ")];
   if (points.state[row] !== "scored") words.push(points.state[row]);
   else if (data.fronts[state.axis].includes(row)) words.push("on the front");
   return words.join(", ");

@@ -31,16 +31,19 @@ def front_figure(
     score: Metric,
     palette: Palette = LIGHT,
     budget: float | None = None,
+    crowded: bool | None = None,
 ) -> go.Figure:
     """Score against one cost: the front, what lies below it, and the baselines.
 
     `budget` is in the column's own unit (multiply-adds, not GFLOPs); a vertical line shows it.
+    `crowded`: marks for many points; by default where the frame has many.
     """
     metric = front.metric
     rows = frame.iloc[list(front.rows)]
     on_front = set(front.rows)
     rest = frame.iloc[[row for row in range(len(frame)) if row not in on_front]]
-    crowded = len(frame) > WEBGL_ABOVE
+    if crowded is None:
+        crowded = len(frame) > WEBGL_ABOVE
     # All or none: a WebGL canvas lies over SVG marks and would hide the front.
     scatter = go.Scattergl if crowded else go.Scatter
     edge = {"color": palette.card, "width": 1.2}

@@ -9,12 +9,15 @@ Each kind counts its trials from 0, so a row is known by its position in the fra
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from reports.metrics import COSTS, FLOPS, Metric
+from search.hypervolume import nondominated
+from search.metrics import direction
 
 FLOPS_BAND = 1.1
 """Two networks count as equal in FLOPs when they lie in one band, each band 10% wide."""
@@ -71,8 +74,8 @@ def scored(frame: pd.DataFrame, *kinds: str) -> pd.DataFrame:
 
 
 def titles(frame: pd.DataFrame) -> list[str]:
-    """What each row is called: `Trial 17`, `Random 17`, `Trial 17, one size up`, or the name of a
-    shipped network."""
+    """What each row is called: `Trial 17`, `Random 17`, `Trial 17, one size up`, `Trial 17, rung 2`
+    of a ladder, or the name of a shipped network."""
     words = {"search": "Trial", "random": "Random", "shipped": "Shipped"}
     repeated = frame["of"] if "of" in frame else frame["number"]
     called = []
@@ -81,6 +84,8 @@ def titles(frame: pd.DataFrame) -> list[str]:
     ):
         if kind == "larger":
             called.append(f"Trial {int(of)}, one size up")
+        elif kind.startswith("rung"):
+            called.append(f"Trial {int(of)}, rung {kind.removeprefix('rung')}")
         else:
             shipped = kind == "shipped" and isinstance(name, str)
             called.append(name if shipped else f"{words[kind]} {number}")
@@ -103,6 +108,18 @@ def front(
     best_before = order["score"].astype(float).cummax().shift(fill_value=-np.inf)
     kept = order[order["score"].astype(float) > best_before]
     return Front(metric, tuple(map(int, kept["row"])))
+
+
+def best(frame: pd.DataFrame, objectives: Sequence[str], metric: Metric) -> tuple[int, ...]:
+    """Rows of the search trials that no other is at least as good as in all objectives, in the
+    order of `metric`; of one objective, or of score and `metric`, their front."""
+    if set(objectives) <= {"score", metric.key}:
+        return front(frame, metric).rows
+    rows = scored(_placed(frame), "search").dropna(subset=list(objectives))
+    signs = [-1 if direction(key) == "maximize" else 1 for key in objectives]
+    kept = nondominated(rows[list(objectives)].to_numpy(float) * signs)
+    order = rows[kept].sort_values([metric.key, "number"], ascending=[metric.better == "lower", True])
+    return tuple(map(int, order["row"]))
 
 
 def history(frame: pd.DataFrame, kind: str) -> History:

@@ -18,7 +18,7 @@ from reports.sheet import Drawing, Fact, Sheet, write_sheet
 def write_overlay_page(comparison: Comparison, command: str, created: str, path: Path) -> Path:
     """Write the page of a comparison to `path` and return it; the same input, the same bytes."""
     runs, groups = comparison.runs, comparison.groups
-    metrics, axis = _axes(comparison), first_axis(groups[0].info)
+    metrics, axis = _axes(comparison), first_axis(groups[0].info, runs[0].frame).key
     sheet = Sheet(
         eyebrow="archspec report",
         title=f"{len(runs)} searches compared",

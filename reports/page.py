@@ -13,7 +13,7 @@ from plotly.offline import get_plotlyjs
 
 from reports.calibrated import calibrated
 from reports.frames import agreements, front, scored, titles, troubles
-from reports.metrics import COSTS
+from reports.metrics import costs
 from reports.offline import part, policy
 from reports.palette import DARK, LIGHT
 from reports.payload import first_axis, payload, script_safe
@@ -55,9 +55,9 @@ def write_page(
         budget=" and ".join(str(budget) for budget in info.budgets),
         counts=_counts(frame),
         best=_best(frame),
-        front_size=len(front(frame, next(m for m in COSTS if m.key == first_axis(info))).rows),
-        metrics=COSTS,
-        axis=first_axis(info),
+        front_size=len(front(frame, first_axis(info, frame)).rows),
+        metrics=costs(frame),
+        axis=first_axis(info, frame).key,
         troubles=troubles(frame),
         titles=titles(frame),
         agreements=agreements(frame),

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from archspec.shipped import shipped_networks
-from reports.figures import front_figure, history_figure
-from reports.frames import front, history, titles
-from reports.metrics import COSTS, score_metric
+from reports.figures import WEBGL_ABOVE, front_figure, history_figure
+from reports.frames import History, front, history, titles
+from reports.metrics import Metric, costs, score_metric
 from reports.palette import DARK, LIGHT, Palette
 from reports.rules import rules_payload
 
@@ -34,40 +34,44 @@ def payload(
     Counts are as in the frame (multiply-adds, elements, bytes); page.js divides by the metric's
     divisor. A front is a list of positions in the points' columns.
     """
-    score = score_metric(info)
+    score, axes = score_metric(info), costs(frame)
     histories = [history(frame, kind) for kind in ("search", "random")]
     lines, specs = _interned(frame["spec"])
     budgets = {budget.quantity: budget for budget in info.budgets}
     return {
-        "points": {key: _column(frame[key]) for key in (*PLAIN, *(m.key for m in COSTS))}
+        "points": {key: _column(frame[key]) for key in (*PLAIN, *(metric.key for metric in axes))}
         | {"title": titles(frame)},
         "parts": _prefixed(frame, "part."),
         "trained": _trained(frame) if info.training is not None else None,
         "knobs": _prefixed(frame, "knob."),
         "lines": lines,
         "specs": specs,
-        "fronts": {metric.key: front(frame, metric).rows for metric in COSTS},
+        "fronts": {metric.key: front(frame, metric).rows for metric in axes},
         "histories": {one.kind: one._asdict() for one in histories},
-        "metrics": {metric.key: metric._asdict() | {"title": metric.title} for metric in COSTS},
+        "metrics": {metric.key: metric._asdict() | {"title": metric.title} for metric in axes},
         "score": score._asdict(),
         "budgets": {
             key: {"limit": budget.limit, "text": str(budget)} for key, budget in budgets.items()
         },
-        "axis": first_axis(info),
+        "axis": first_axis(info, frame).key,
         "commands": list(commands),
         "rules": rules_payload(info, frame, rules or {}),
         "files": {str(number): name for number, name in files.items()},
-        "figures": {"light": _styles(info, frame, LIGHT), "dark": _styles(info, frame, DARK)},
+        "figures": {
+            name: _styles(info, frame, histories, palette)
+            for name, palette in (("light", LIGHT), ("dark", DARK))
+        },
     }
 
 
-def first_axis(info: RunInfo) -> str:
-    """The cost shown first: what the first budget bounds, or, where every candidate was fitted to
-    that, what it leaves open."""
-    bounded = info.budgets[0].quantity if info.budgets else "flops"
-    if not info.iso:
-        return bounded
-    return "flops" if bounded == "activations" else "activations"
+def first_axis(info: RunInfo, frame: pd.DataFrame) -> Metric:
+    """The cost shown first: the first objective that is one, or, where the score stands alone, what
+    its budget leaves open."""
+    there = {metric.key: metric for metric in costs(frame)}
+    for key in info.objectives:
+        if key in there:
+            return there[key]
+    return there["flops" if info.first == "activations" else "activations"]
 
 
 def script_safe(document: object) -> str:
@@ -76,12 +80,13 @@ def script_safe(document: object) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _styles(info: RunInfo, frame: pd.DataFrame, palette: Palette) -> dict[str, object]:
+def _styles(
+    info: RunInfo, frame: pd.DataFrame, histories: Sequence[History], palette: Palette
+) -> dict[str, object]:
     """Both figures without their points, which `page.js` fills in from the columns."""
-    score = score_metric(info)
-    histories = [history(frame, kind) for kind in ("search", "random")]
+    score, none, crowded = score_metric(info), frame.iloc[:0], len(frame) > WEBGL_ABOVE
     figures = {
-        "front": front_figure(frame, front(frame), score, palette),
+        "front": front_figure(none, front(none), score, palette, crowded=crowded),
         "history": history_figure(histories, score, palette),
     }
     styles = {name: figure.to_plotly_json() for name, figure in figures.items()}

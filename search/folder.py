@@ -36,9 +36,9 @@ from search.rungs import RungInfo, rung_kinds
 if TYPE_CHECKING:
     import optuna
     import pandas as pd
-    from optuna.storages import RDBStorage
 
     from search.ledger import Ledger
+    from search.trial_storage import TrialStorage
 
 #: of trials; the rungs of a ladder above the search have kinds of their own, rung2, rung3, ...
 KINDS = ("search", "random", "shipped", "larger")
@@ -249,7 +249,7 @@ class RunFolder:
         return file.render_as_string()
 
     @cached_property
-    def _storage(self) -> RDBStorage:
+    def _storage(self) -> TrialStorage:
         from search.storage import open_storage
 
         return open_storage(self.storage_url)

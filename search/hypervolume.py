@@ -39,7 +39,14 @@ def improvement(points: Array, candidates: Array, reference: Array) -> Array:
 
 def front(points: Array) -> Array:
     """The points that no other is at least as good as in everything, each once; (k, d)."""
-    return points[moocore.is_nondominated(points)] if len(points) else points
+    return points[nondominated(points)]
+
+
+def nondominated(points: Array) -> NDArray[np.bool_]:
+    """Which points no other is at least as good as in everything; of equal ones the first; (n,)."""
+    if not len(points):
+        return np.zeros(0, dtype=bool)
+    return np.asarray(moocore.is_nondominated(points), dtype=bool)
 
 
 def _improvement_2d(points: Array, candidates: Array, reference: Array) -> Array:

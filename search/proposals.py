@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import optuna
@@ -19,6 +20,7 @@ from optuna.samplers import (
     RandomSampler,
     TPESampler,
 )
+from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial, TrialState
 
 from archspec.domains import Choice, Domain, Range
@@ -44,6 +46,18 @@ class OrderedNSGAII(NSGAIISampler):
     def select_parent(self, study: optuna.Study, generation: int) -> list[FrozenTrial]:
         """The parents of a generation, by number."""
         return sorted(super().select_parent(study, generation), key=lambda trial: trial.number)
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """What all finished trials picked; remembered, for a sampler is made anew for each trial
+        and would go through all of them."""
+        common = _COMMON.setdefault(study, IntersectionSearchSpace()).calculate(study)
+        return {name: domain for name, domain in common.items() if not domain.single()}
+
+
+#: what the trials of a study have in common, taken further with each trial
+_COMMON: WeakKeyDictionary[optuna.Study, IntersectionSearchSpace] = WeakKeyDictionary()
 
 
 class OnePoint(BaseSampler):

@@ -181,8 +181,8 @@ class Search:
     def _candidate(
         self, trial: optuna.Trial, record: Record, at: At
     ) -> Generator[Job | Known, Outcome, Candidate]:
-        """The network that a trial picks, on its limits; raises FitError or SpecError where there is
-        none."""
+        """The network that a trial picks, on its limits; raises FitError or SpecError where there
+        is none."""
         started = time.perf_counter()
         pick = suggest(trial)
         share = pick(TARGET, TARGETS) if TARGET in self._parameters else 1.0

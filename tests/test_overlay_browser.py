@@ -1,4 +1,4 @@
-"""The page of several searches, and that of a very long front, in Chromium."""
+"""The page of several searches in Chromium: it draws offline, switches, and shows text as text."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from pathlib import Path
 
 import pytest
 from browsing import Visit
-from synthetic_run import HOSTILE, made_frame
-from synthetic_run import made_info as made_page_info
+from synthetic_run import HOSTILE
 from synthetic_searches import Trial, made_search
 
 from reports.overlay import write_overlay_page
 from reports.overlay_progress import compare
-from reports.page import write_page
 
 pytestmark = pytest.mark.browser
 
@@ -63,19 +61,3 @@ def test_hostile_text_is_shown_as_text(visit: Visit, tmp_path: Path, width: int)
     assert HOSTILE in page.locator("tbody th").all_text_contents()
     assert page.locator("img").count() == 0
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-
-
-def test_a_long_front_comes_into_its_table_as_it_is_scrolled(visit: Visit, tmp_path: Path) -> None:
-    frame = made_frame(search=400, random=0)
-    whole = frame[(frame["kind"] == "search") & (frame["state"] == "scored")].reset_index(drop=True)
-    whole["score"] = whole["flops"]  # then every network is on the front
-    page = visit.open(write_page(made_page_info(), whole, tmp_path / "a.html"), "#front .main-svg")
-    rows = page.locator("#table tbody tr")
-    assert page.locator("#front-size").text_content() == str(len(whole))
-    assert rows.count() < 100
-    for _ in range(10):
-        page.locator("#table").evaluate("table => table.parentElement.scrollTo(0, 1e7)")
-        page.wait_for_timeout(20)
-    assert rows.count() == len(whole)
-    numbers = [int(text) for text in page.locator("#table td:nth-child(2)").all_text_contents()]
-    assert numbers == list(whole.sort_values("score", ascending=False)["number"])

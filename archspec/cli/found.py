@@ -19,16 +19,15 @@ if TYPE_CHECKING:
 
 def finish(folder: RunFolder, as_json: bool) -> None:
     """Write the best specs and the page of a run, and print them; without any, exit code 1."""
-    from reports.frames import front
-    from reports.metrics import COSTS
+    from reports.frames import best as best_rows
     from reports.page import write_page
     from reports.payload import first_axis
     from search.calibration.find import calibration_of
     from search.finish import write_front, write_rules
 
     frame = folder.frame()
-    metric = next(metric for metric in COSTS if metric.key == first_axis(folder.info))
-    best = frame.iloc[list(front(frame, metric).rows)]
+    metric = first_axis(folder.info, frame)
+    best = frame.iloc[list(best_rows(frame, folder.info.objectives, metric))]
     files = write_front(folder, best)
     rules = write_rules(folder, best)
     shown = {number: str(path) for number, path in files.items()}
@@ -53,8 +52,10 @@ def finish(folder: RunFolder, as_json: bool) -> None:
 
 def _print_json(frame: pd.DataFrame) -> None:
     from archspec.cli.tables import print_json
+    from search.metrics import MEASURED
 
     counts = ("number", "params", "flops", "activations", "depth", "traffic")
+    measured = [metric.key for metric in MEASURED if metric.key in frame]
     others = ("kind", "name", "state", "score", "target", "spec", "reason")
     # what trainings have: of the seeds' accuracies the standard deviation, and each, in percent
     trained = {"spread": "part.spread", "accuracies": "accuracies", "rungs": "rungs"}
@@ -63,7 +64,7 @@ def _print_json(frame: pd.DataFrame) -> None:
     print_json(
         [
             {key: None if _missing(row[key]) else int(row[key]) for key in counts}
-            | {key: None if _missing(row[key]) else row[key] for key in others}
+            | {key: None if _missing(row[key]) else row[key] for key in (*measured, *others)}
             | {
                 key: None if _missing(row[column]) else row[column]
                 for key, column in trained.items()

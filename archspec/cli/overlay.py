@@ -43,6 +43,8 @@ def compare_searches(folders: Sequence[Path], out: Path | None, as_json: bool) -
     with written(page):
         page.parent.mkdir(parents=True, exist_ok=True)
         write_overlay_page(comparison, command, now(), page)
+    for notice in comparison.notices:
+        typer.echo(f"note: {notice}", err=True)
     if as_json:
         print_json(document(comparison))
         return
@@ -63,12 +65,10 @@ def _check_apart(folders: Sequence[RunFolder]) -> None:
 
 
 def _print(comparison: Comparison) -> None:
-    """A row a group; what a reader must know first goes to standard error."""
+    """A row a group."""
     from archspec.cli.tables import Column, Table, numbers, print_table
     from reports.overlay_table import ended, evaluations, to_random
 
-    for notice in comparison.notices:
-        typer.echo(f"note: {notice}", err=True)
     volumes = comparison.box is not None
     rows = []
     for row in comparison.rows:

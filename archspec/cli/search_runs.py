@@ -32,14 +32,6 @@ def resume_search(
     go_on(folder, as_json, helpers)
 
 
-def report_search(run: Path) -> None:
-    """Write the page and the best specs of a search again, finished or not."""
-    from archspec.cli.found import finish
-    from search.folder import RunFolder
-
-    finish(RunFolder.open(run), False)
-
-
 def go_on(folder: RunFolder, as_json: bool, helpers: WorkersAsked | None = None) -> None:
     """Go on with a run to its end, by these workers, and tell what it found."""
     from archspec.cli.found import finish

@@ -50,19 +50,19 @@ FULL = Size(
     epochs=30,
     seeds=3,
     judged=10,
-    ladder="1,000 by concave_activations, 200 by concave_naswot, 24 by train for 3 epochs, "
+    ladder="2,000 by concave_activations, 200 by concave_naswot, 24 by train for 3 epochs, "
     "6 by train for 10 epochs",
 )
 #: to see that all of it works, on two cores in minutes; what comes of it means nothing
 TINY = Size(
     budget="20MFLOPs",
     limit=20e6,
-    images=1000,
-    test_images=500,
+    images=500,
+    test_images=300,
     epochs=1,
     seeds=2,
     judged=1,
-    ladder="40 by concave_activations, 8 by concave_naswot, 3 by train for 1 epoch on 1,000 images",
+    ladder="40 by concave_activations, 8 by concave_naswot, 3 by train for 1 epoch on 500 images",
 )
 
 

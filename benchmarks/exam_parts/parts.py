@@ -178,10 +178,11 @@ def counted(run: Path) -> str:
     frame = RunFolder.open(run).frame()
     told = []
     for kind, rows in frame.groupby("kind", sort=False):
+        counts = rows["state"].value_counts()
         states = ", ".join(
-            f"{count} {state}" for state, count in rows["state"].value_counts().items()
+            f"{count} {state}" for state, count in zip(counts.index, counts, strict=True)
         )
-        told.append(f"{'the lowest rung' if kind == 'search' else kind}: {states}")
+        told.append(f"{'the lowest rung' if kind == 'search' else str(kind)}: {states}")
     return "; ".join(told) or "nothing yet"
 
 

@@ -9,6 +9,8 @@ from search.guided.encoding import Encoding
 
 Array = NDArray[np.float64]
 
+#: the place of the kernel of the laws, the last
+LAWS = 3
 #: how fast likeness falls where several knobs differ at once: in this share of a point
 BLEND = 0.25
 #: logarithms of costs that differ by less than this are nearly equal

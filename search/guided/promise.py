@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from search.guided.acquisition import expected_hypervolume, log_expected_improvement
 from search.guided.encoding import Encoding
-from search.guided.features import Features
+from search.guided.features import LAWS, Features
 from search.guided.history import History
 from search.guided.landscape import COSTS
 from search.guided.surrogate import Surrogate, Told
@@ -21,13 +22,16 @@ Array = NDArray[np.float64]
 #: observations that a surrogate rests on, and those that decide its weights
 MOST, FITTED = 400, 96
 #: with several objectives, how far beyond the worst so far a point may still gain, in ranges
-BEYOND = 0.1
+BEYOND = 0.5
 #: deviation of what a law tells
 EXACT = 1e-9
 
 
 class Promise:
-    """Surrogates of the objectives that no law tells; asked for any number of points."""
+    """Surrogates of the objectives that no law tells; asked for any number of points.
+
+    Points whose costs are not known yet are judged by surrogates that never saw any.
+    """
 
     def __init__(self, history: History, encoding: Encoding, objectives: Sequence[str]) -> None:
         self._encoding = encoding
@@ -36,22 +40,31 @@ class Promise:
         costs, values = history.costs[rows], history.values[rows]
         self._features = Features(encoding, costs)
         self._codes, self._laws = encoding.codes(self._points), self._features.laws(costs)
-        grams = self._features.grams(self._codes, self._laws, self._codes, self._laws)
-        fitted = _spread(values, FITTED)
+        self._grams = self._features.grams(self._codes, self._laws, self._codes, self._laws)
+        self._fitted = _spread(values, FITTED)
         #: place of the law that tells an objective, None where none does
         self._exact = [COSTS.index(key) if key in COSTS else None for key in objectives]
         self._values = np.empty_like(values)
         self._scales: list[tuple[float, float]] = []
-        self._surrogates: list[Surrogate | None] = []
         for place, law in enumerate(self._exact):
-            column = values[:, place]
-            told = column if law is not None or len(objectives) > 1 else _eased(column)
+            told = values[:, place] if law is not None else _eased(values[:, place])
             middle, scale = float(told.mean()), float(told.std()) or 1.0
             self._scales.append((middle, scale))
             self._values[:, place] = (told - middle) / scale
-            self._surrogates.append(
-                None if law is not None else Surrogate(grams, self._values[:, place], fitted)
-            )
+
+    @cached_property
+    def _costed(self) -> list[Surrogate | None]:
+        return [
+            Surrogate(self._grams, self._values[:, place], self._fitted) if law is None else None
+            for place, law in enumerate(self._exact)
+        ]
+
+    @cached_property
+    def _uncosted(self) -> list[Surrogate]:
+        return [
+            Surrogate(self._grams[:LAWS], self._values[:, place], self._fitted)
+            for place in range(len(self._exact))
+        ]
 
     def __call__(self, points: Sequence[dict[str, Any]], costs: Array | None) -> Array:
         """What each point promises, (m,), more is better; costs: (m, COSTS), None where they are
@@ -59,14 +72,17 @@ class Promise:
         codes = self._encoding.codes(points)
         if costs is None:
             laws = np.zeros((len(points), self._laws.shape[1]))
+            cross = self._features.grams(self._codes, self._laws, codes, laws)[:LAWS]
+            own = self._features.own(codes, laws)[:LAWS]
+            told = tuple(surrogate(cross, own) for surrogate in self._uncosted)
         else:
             laws = self._features.laws(costs)
-        cross = self._features.grams(self._codes, self._laws, codes, laws)
-        own = self._features.own(codes, laws)
-        told = tuple(
-            surrogate(cross, own) if surrogate is not None else self._law(place, costs, len(points))
-            for place, surrogate in enumerate(self._surrogates)
-        )
+            cross = self._features.grams(self._codes, self._laws, codes, laws)
+            own = self._features.own(codes, laws)
+            told = tuple(
+                self._law(place, costs) if surrogate is None else surrogate(cross, own)
+                for place, surrogate in enumerate(self._costed)
+            )
         if len(told) == 1:
             mean, deviation = told[0]
             best = -float(self._values.min())
@@ -87,13 +103,11 @@ class Promise:
             if tuple(row) in on_front
         ]
 
-    def _law(self, place: int, costs: Array | None, count: int) -> Told:
+    def _law(self, place: int, costs: Array) -> Told:
         middle, scale = self._scales[place]
         law = self._exact[place]
         assert law is not None
-        if costs is None:
-            return Told(np.zeros(count), np.full(count, 1.0))
-        return Told((costs[:, law] - middle) / scale, np.full(count, EXACT))
+        return Told((costs[:, law] - middle) / scale, np.full(len(costs), EXACT))
 
 
 def _eased(values: Array) -> Array:

@@ -15,9 +15,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import chdir, suppress
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 
@@ -288,11 +289,14 @@ def _join(ray: Any, address: str) -> None:
     elif address != "auto":
         _reach(address)
     try:
-        ray.init(address=address, **options)
+        # Ray puts the folder that it is called in first on its workers' path, where a file of a
+        # person's could stand in for a library; `settle` appends it
+        with chdir(Path(__file__).parents[2]):
+            ray.init(address=address, **options)
     except Exception as error:
         raise RunError(
-            f"the Ray cluster at {address} cannot be joined: {_line(error)}; an address is local, "
-            "auto, HOST:PORT or ray://HOST:PORT"
+            f"Ray at {address} cannot be joined: {_line(error)}; has it the same Python and Ray, "
+            "and where it asks for a token, is RAY_AUTH_MODE=token set?"
         ) from None
 
 

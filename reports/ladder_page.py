@@ -1,0 +1,150 @@
+"""What the page of a search with a ladder says beside a search's: the rungs, and the finalists."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pandas as pd
+
+from reports.frames import front
+from reports.ladder import Rung, rungs, top
+from reports.ladder_figure import climb_figure
+from reports.metrics import costs
+from reports.numbers import MISSING, lasting, significant
+from reports.palette import DARK, LIGHT
+
+if TYPE_CHECKING:
+    from search.folder import RunInfo
+
+#: finalists in the table
+FINALISTS = 24
+_ENDS = ("infeasible", "pruned", "failed", "repeat")
+
+
+class Line(NamedTuple):
+    """A rung in the table, in words."""
+
+    number: int
+    said: str
+    came: str
+    scored: str
+    ended: str
+    on: str
+    time: str
+    agreed: str
+
+
+class Finalist(NamedTuple):
+    """A network of the highest rung: its place in the frame, its score and rank on each rung, its
+    GFLOPs and millions of parameters."""
+
+    row: int
+    name: str
+    cells: list[tuple[str, str]]
+    counts: list[str]
+
+
+class LadderPage(NamedTuple):
+    """What the template needs.
+
+    rungs: all of them; highest: the one whose networks the page shows first; finalists: the best
+    there. unfinished: a sentence where that is not the last one.
+    """
+
+    rungs: list[Rung]
+    highest: Rung
+    lines: list[Line]
+    finalists: list[Finalist]
+    unfinished: str
+
+
+def ladder_page(info: RunInfo, frame: pd.DataFrame) -> LadderPage | None:
+    """The words and the tables; None without a ladder. frame: of `by_search_trial`."""
+    found = rungs(info, frame)
+    if not found:
+        return None
+    kind = top(info, frame)
+    highest = next(rung for rung in found if rung.kind == kind)
+    unfinished = ""
+    if highest is not found[-1]:
+        unfinished = (
+            f"No network has a score on rung {found[-1].number}, so what is shown as found is of "
+            f"rung {highest.number}."
+        )
+    finalists = _finalists(frame, found, highest)
+    return LadderPage(found, highest, [line(rung) for rung in found], finalists, unfinished)
+
+
+def line(rung: Rung) -> Line:
+    """A rung's row of the table."""
+    ended = [f"{rung.states[end]:,} {end}" for end in _ENDS if rung.states.get(end)]
+    return Line(
+        rung.number,
+        rung.said,
+        f"{len(rung.rows):,}",
+        f"{len(rung.ranks):,}",
+        ", ".join(ended) or MISSING,
+        MISSING if rung.on is None else f"{len(rung.on):,}",
+        lasting(rung.seconds),
+        MISSING if rung.agreed is None else rung.agreed.words(),
+    )
+
+
+def _finalists(frame: pd.DataFrame, found: list[Rung], highest: Rung) -> list[Finalist]:
+    told = []
+    for of in list(highest.ranks)[:FINALISTS]:
+        row = highest.rows[of]
+        cells = [
+            (significant(rung.scores[of], 4), f"#{rung.ranks[of]:,}")
+            for rung in found[: highest.number]
+        ]
+        counts = [significant(frame["flops"].iloc[row] / 1e9)]
+        counts.append(significant(frame["params"].iloc[row] / 1e6))
+        told.append(Finalist(row, f"Trial {of}", cells, counts))
+    return told
+
+
+def ladder_payload(info: RunInfo, frame: pd.DataFrame) -> dict[str, Any] | None:
+    """Fronts and scores by rung and the figures, for ladder.js; None without a ladder."""
+    found = rungs(info, frame)
+    if not found:
+        return None
+    metrics = costs(frame)
+    return {
+        "top": top(info, frame),
+        "rungs": [
+            {"kind": rung.kind, "number": rung.number, "title": escape(_axis(rung))}
+            for rung in found
+        ],
+        "fronts": {
+            rung.kind: {metric.key: front(frame, metric, (rung.kind,)).rows for metric in metrics}
+            for rung in found
+        },
+        "climbs": _climbs(found),
+        "figures": {
+            name: climb_figure(found, palette).to_plotly_json()
+            for name, palette in (("light", LIGHT), ("dark", DARK))
+        },
+    }
+
+
+def _axis(rung: Rung) -> str:
+    return f"Rung {rung.number}: {rung.label}"
+
+
+def _climbs(found: list[Rung]) -> dict[str, list[tuple[float, int] | None]]:
+    """Score and rank on each rung that a network came to, of those that left the lowest, by search
+    trial; None where it came to no score."""
+    climbed = {of for rung in found[1:] for of in rung.rows}
+    return {
+        str(of): [
+            (rung.scores[of], rung.ranks[of]) if of in rung.ranks else None
+            for rung in found
+            if of in rung.rows
+        ]
+        for of in sorted(climbed)
+    }
+
+
+__all__ = ["Finalist", "LadderPage", "Line", "ladder_page", "ladder_payload", "line"]

@@ -1,0 +1,181 @@
+"""Another machine joins a search that is kept on PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import optuna
+import pytest
+from postgres_server import Server, postgres
+from tiny_runs import lasting, made_info, tiny_space
+from typer.testing import CliRunner, Result
+
+from archspec.cli.join import app
+from archspec.errors import RunError
+from search.folder import RunFolder, RunInfo, on_storage
+from search.joining import find_run, publish, refuse_taken
+from search.run import Search
+from search.space import Space
+
+pytestmark = pytest.mark.postgresql
+ROOT = Path(__file__).resolve().parents[1]
+#: a score that takes a while, and says on a line who was scored
+SLOW = """\
+import os, time
+from pathlib import Path
+from search.record import architecture_key
+
+def slow(probe):
+    with Path(__file__).with_name("scored").open("a") as log:
+        log.write(f"{architecture_key(probe.spec)} {os.getpid()}\\n")
+    time.sleep(0.1)
+    return float(probe.plan.stages[0].shape.channels)
+"""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with postgres() as started:
+        yield started
+
+
+def small(folder: Path, **changes: object) -> RunInfo:
+    text = Space.read(tiny_space(folder)).dump()
+    return made_info(text, **{"trials": 6, "random_trials": 2, **changes})
+
+
+def shared_run(path: Path, address: str, **changes: object) -> RunFolder:
+    info = small(path.parent, **changes)
+    folder = RunFolder.create(path, on_storage(info, address, path.name))
+    publish(folder)
+    return folder
+
+
+def go(folder: RunFolder) -> None:
+    ledger = folder.ledger(lambda text: None)
+    Search(folder, ledger=ledger).go()
+    ledger.close()
+
+
+def join(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_who_joins_goes_on_and_has_all_trials(server: Server, tmp_path: Path) -> None:
+    address = server.database()
+    shared_run(tmp_path / "run", address)
+    joined = join(address, "--out", tmp_path / "joined", "--json")
+    assert joined.exit_code == 0, joined.exception
+    assert len(json.loads(joined.stdout)) >= 8
+    here, there = (RunFolder.open(tmp_path / name) for name in ("joined", "run"))
+    assert here.frame().equals(there.frame())
+    assert here.info.study == "run"
+    assert (tmp_path / "joined" / "report.html").is_file()
+
+
+def test_a_joined_search_alone_equals_one_that_was_not_shared(
+    server: Server, tmp_path: Path
+) -> None:
+    shared = shared_run(tmp_path / "run", server.database())
+    go(shared)
+    alone = RunFolder.create(tmp_path / "alone", small(tmp_path))
+    Search(alone).go()
+    assert lasting(shared.frame()).equals(lasting(alone.frame()))
+
+
+def test_no_password_is_kept(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGPASSWORD", "")
+    address = server.database()
+    shared_run(tmp_path / "run", address.replace("tester@", "tester:s3cr3t@"))
+    found = find_run(address.replace("tester@", "tester:s3cr3t@"), "run")
+    assert found.info.storage == address
+    assert "s3cr3t" not in (tmp_path / "run" / "run.json").read_text()
+
+
+def test_what_cannot_be_joined_is_one_line(server: Server, tmp_path: Path) -> None:
+    address = server.database()
+    with pytest.raises(RunError, match="has no run; `archspec search"):
+        find_run(address, None)
+    done = shared_run(tmp_path / "done", address)
+    go(done)
+    with pytest.raises(RunError, match=r"no run is unfinished .*: done \(8 of 8 trials\)"):
+        find_run(address, None)
+    one = shared_run(tmp_path / "one", address)
+    assert find_run(address, None).name == "one"
+    shared_run(tmp_path / "two", address)
+    with pytest.raises(RunError, match=r"several .* one \(0 of 8 trials\), two \(0 of 8 trials\)"):
+        find_run(address, None)
+    with pytest.raises(RunError, match="no run called 'tow': did you mean 'two'"):
+        find_run(address, "tow")
+    with pytest.raises(RunError, match="already: `archspec join .* one` goes on with it"):
+        refuse_taken(one.info)
+    optuna.load_study(study_name="one/search", storage=one._storage).set_user_attr("archspec", "{}")
+    with pytest.raises(RunError, match="run one is damaged or of another version: "):
+        find_run(address, "one")
+
+
+@pytest.mark.slow
+def test_a_joined_search_outlives_a_coordinator_that_is_killed(
+    server: Server, tmp_path: Path
+) -> None:
+    (tmp_path / "pace.py").write_text(SLOW)
+    address = server.database()
+    first = shared_run(tmp_path / "run", address, trials=40, score="pace:slow", device="cpu")
+    script = tmp_path / "go_on.py"
+    script.write_text(
+        "import sys; from pathlib import Path\n"
+        "from archspec.cli.search_runs import resume_search\n"
+        "resume_search(Path(sys.argv[1]), None, True)\n"
+    )
+    RunFolder.create(tmp_path / "joined", first.info)
+    with ExitStack() as leaving:
+        one, two = (
+            leaving.enter_context(going([sys.executable, script, tmp_path / name], tmp_path))
+            for name in ("run", "joined")
+        )
+        end = time.monotonic() + 120
+        while len(first.trials("search")) < 15:
+            assert time.monotonic() < end, "waited in vain"
+            assert one.poll() is two.poll() is None
+            time.sleep(0.1)
+        before = {trial.user_attrs["number"] for trial in first.trials("search")}
+        one.kill()
+        assert two.wait(240) == 0
+    frame = first.frame()
+    searched = frame[frame["kind"] == "search"]
+    assert before <= set(searched["number"])
+    assert searched["number"].is_unique
+    scored = searched[searched["state"] == "scored"]
+    assert len(scored) >= 40
+    assert scored["spec"].map(lambda text: text.partition("\n")[2]).is_unique  # but for its name
+    lines = (tmp_path / "scored").read_text().splitlines()
+    assert len({line.split()[1] for line in lines}) == 2
+    # what was under way is begun again; and a network of one kind may be met in the other
+    again = Counter(line.split()[0] for line in lines).most_common(2)
+    assert [times for _, times in again] in ([1, 1], [2, 1])
+
+
+@contextmanager
+def going(command: list[object], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that does not outlive the test."""
+    process = subprocess.Popen(
+        [str(word) for word in command],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
