@@ -22,8 +22,9 @@ from exam_parts.parts import Exam, NoTime
 from exam_parts.told import report
 
 from archspec.cli.main import collect_seldom, wait_quietly
-from archspec.errors import ArchspecError
+from archspec.errors import ArchspecError, RunError
 from archspec.runs import locked
+from archspec.train.devices import checked_device
 from archspec.train.sources import DIGITS
 
 
@@ -54,6 +55,11 @@ def sitting(asked: argparse.Namespace) -> int:
     if data is not None and Path(data).exists():
         # the next sitting may begin in another folder
         data = str(Path(data).resolve())
+    if asked.minutes is not None and not asked.minutes > 0:
+        raise RunError(
+            f"--minutes > 0 must hold, but got {asked.minutes:g}; leave it out for no end"
+        )
+    checked_device(asked.device)
     ends = time.monotonic() + 60 * (asked.minutes or float("inf"))
     exam = Exam(asked.out, open_exam(asked.out, data, asked.tiny, asked.seed), ends, asked.device)
     print(f"the exam in {asked.out}: {size_words(exam.asked.size)}", flush=True)

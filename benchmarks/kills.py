@@ -1,13 +1,13 @@
 """What `kill -9` at random moments costs a search: trials lost, scored twice, studies stuck.
 
-    python benchmarks/kills.py [--kills 100] [--only sqlite ...] [--seed 0]
+    python benchmarks/kills.py [--kills 100] [--only sqlite ...] [--seed 0]    Ctrl-C: enough kills
 
 A search of a small space, whose score sleeps a little, is killed again and again, and resumed each
-time: with SQLite in one process and with two workers, on PostgreSQL with two coordinators of two
-workers each, and on a Ray cluster of two nodes. What is killed is drawn: the coordinator with all
-that it started, the coordinator alone, or one worker; and when: mostly at work, else as it starts.
-Just before each kill it is noted which trials the storage has. At the end the search has to come to
-an end, some trials later.
+time: with SQLite in one process and with two workers, on PostgreSQL with two coordinators, and on a
+Ray cluster of two nodes. What is killed is drawn: the coordinator with all that it started, the
+coordinator alone, or one worker; and when: mostly at work, else as it starts. Just before each kill
+it is noted which trials the storage has. At last the search has to come to an end, some trials
+later.
 
 lost: trials that the storage had, and has not any more. twice: trials beyond the first that were
 scored with one architecture, or are written under one number. stuck: searches that no longer went
@@ -28,7 +28,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -76,7 +76,7 @@ MANY, MORE = 200_000, 30
 PATIENCE = 180.0
 #: and after so many times it is given up
 MOST_STUCK = 5
-SETTINGS = ("sqlite", "sqlite, 2 workers", "postgresql, 2 x 2 workers", "ray, 2 nodes")
+SETTINGS = ("sqlite", "sqlite, 2 workers", "postgresql, 2 coordinators", "ray, 2 nodes")
 
 
 @dataclass
@@ -157,7 +157,7 @@ def prepared(setting: str, folder: Path) -> Iterator[list[Sitting]]:
 
         with postgres() as server:
             info = on_storage(asked_info(folder), server.database(), "run")
-            yield [made(folder / name, info, count=2) for name in ("one", "two")]
+            yield [made(folder / name, info) for name in ("one", "two")]
     elif setting.startswith("ray"):
         from ray_cluster import two_nodes
 
@@ -209,17 +209,20 @@ class Killing:
     def go(self) -> list[str]:
         """Kill it as often as asked, then let it come to its end; a row of the table."""
         started = time.monotonic()
-        while sum(self.killed.values()) < self.kills and self.stuck < MOST_STUCK:
-            for sitting in self.sittings:
-                self.see_to(sitting, MANY)
-            if self.chance.random() < 0.8:
-                self.wait_for(self.news)
-                time.sleep(self.chance.uniform(0, 0.5))
-            else:
-                time.sleep(self.chance.uniform(0, 3))
-            self.look()
-            self.kill(self.chance.choice(self.sittings))
-            self.look()
+        with suppress(KeyboardInterrupt):  # enough of them
+            while sum(self.killed.values()) < self.kills and self.stuck < MOST_STUCK:
+                for sitting in self.sittings:
+                    self.see_to(sitting, MANY)
+                if self.chance.random() < 0.8:
+                    self.wait_for(self.news)
+                    time.sleep(self.chance.uniform(0, 0.5))
+                else:
+                    time.sleep(self.chance.uniform(0, 3))
+                self.look()
+                self.kill(self.chance.choice(self.sittings))
+                self.look()
+                if sys.stderr.isatty():
+                    print(f"\r{sum(self.killed.values())} of {self.kills}", end="", file=sys.stderr)
         self.end()
         minutes = (time.monotonic() - started) / 60
         trials = self.trials()
@@ -316,23 +319,34 @@ def repeated(values: Iterator[object]) -> int:
 
 
 def worker_processes(sitting: Sitting) -> list[int]:
-    """Processes that evaluate: children of the coordinator, or Ray's actors."""
-    found = []
+    """Processes that evaluate: children of the coordinator, or actors of our own Ray cluster."""
     assert sitting.process is not None
+    parents: dict[int, int] = {}
+    commands: dict[int, bytes] = {}
     for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            command = (entry / "cmdline").read_bytes()
-            parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
-        except OSError:
-            continue  # it has ended
-        if "ray" in sitting.options:
-            if command.startswith(b"ray::") and b"IDLE" not in command:
-                found.append(int(entry.name))
-        elif parent == sitting.process.pid and b"spawn_main" in command:
-            found.append(int(entry.name))
-    return sorted(found)
+        if entry.name.isdigit():
+            # OSError: it has ended
+            with suppress(OSError):
+                status = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+                parents[int(entry.name)] = int(status[1])
+                commands[int(entry.name)] = (entry / "cmdline").read_bytes()
+    if "ray" not in sitting.options:
+        return sorted(
+            process
+            for process, command in commands.items()
+            if parents[process] == sitting.process.pid and b"spawn_main" in command
+        )
+
+    def ours(process: int) -> bool:
+        while process > 1 and process != os.getpid():
+            process = parents.get(process, 0)
+        return process == os.getpid()
+
+    return sorted(
+        process
+        for process, command in commands.items()
+        if command.startswith(b"ray::") and b"IDLE" not in command and ours(process)
+    )
 
 
 if __name__ == "__main__":

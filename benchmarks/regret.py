@@ -15,7 +15,7 @@ import argparse
 import random
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from math import sqrt
 from pathlib import Path
 from statistics import mean, stdev
@@ -25,9 +25,8 @@ import optuna
 import pandas as pd
 
 from archspec.cli.tables import Column, Table, numbers, print_table
-from search.grid import Point
 from search.guided.landscape import COSTS, SpaceLandscape
-from search.proposals import SAMPLERS, Proposals, suggest
+from search.proposals import Proposals, suggest
 from search.space import Space
 
 SPACE = "nas_bench_macro"
@@ -37,7 +36,6 @@ AT = (10, 30, 100)
 MOST = 4_000
 #: of the regularised evolution: Real et al., arXiv 1802.01548, sizes for some hundred evaluations
 POPULATION, SAMPLE = 20, 5
-OTHERS = ("evolution", "largest")
 
 Tag = tuple[str, ...]
 
@@ -148,7 +146,7 @@ def record(trial: optuna.Trial, tag: Tag, costs: tuple[float, ...], repeat: bool
 
 def evolved(table: Trained, within: list[Tag], rng: random.Random) -> Iterator[Tag]:
     """Regularised evolution that rejects: children outside the budget are drawn again."""
-    inside = set(within)
+    inside, had = set(within), set[Tag]()
     population: list[Tag] = []
     while True:
         if len(population) < POPULATION:
@@ -158,7 +156,9 @@ def evolved(table: Trained, within: list[Tag], rng: random.Random) -> Iterator[T
             child = mutated(parent, rng)
             while child not in inside:
                 child = mutated(parent, rng)
-        yield child
+        if child not in had:
+            had.add(child)
+            yield child
         population = [*population, child][-POPULATION:]
 
 
@@ -173,10 +173,6 @@ def spread(values: list[float]) -> str:
     """Mean and its standard error."""
     error = stdev(values) / sqrt(len(values)) if len(values) > 1 else 0.0
     return f"{mean(values):.3f} +- {error:.3f}"
-
-
-Sampler = Callable[[int], optuna.samplers.BaseSampler]
-__all__ = ["SAMPLERS", "Point", "Trained", "regrets"]
 
 
 if __name__ == "__main__":

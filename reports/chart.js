@@ -13,14 +13,14 @@ function rowsOf(role, front) {
   const onFront = new Set(front);
   const rows = [];
   points.kind.forEach((kind, row) => {
-    if (kind === role && points.state[row] === "scored" && points.score[row] !== null
+    if (shownAs(row) === role && points.state[row] === "scored" && points.score[row] !== null
       && !onFront.has(row)) rows.push(row);
   });
   return rows;
 }
 
 function fill(trace, metric) {
-  const rows = rowsOf(trace.meta, data.fronts[metric.key])
+  const rows = rowsOf(trace.meta, fronts()[metric.key])
     .filter((row) => points[metric.key][row] !== null);
   const bars = trace.error_y ? { error_y: { ...trace.error_y,
     array: rows.map((row) => data.parts.spread[row]) } } : {};
@@ -46,13 +46,14 @@ function drawFront() {
   const limit = data.budgets[metric.key];
   const log = spread(traces) > 20;
   const layout = look.layout;
+  layout.yaxis.title.text = scoreTitle(layout.yaxis.title.text);
   layout.xaxis.type = log ? "log" : "linear";
   if (log) Object.assign(layout.xaxis, { tickmode: "array", tickvals: LOG_TICKS,
     ticktext: LOG_TICKS.map(String) });
   layout.xaxis.title.text = metric.title + (log ? ", log scale" : "");
   layout.xaxis.nticks = chart.clientWidth < 500 ? 5 : 9;
   layout.dragmode = matchMedia("(pointer: coarse)").matches ? false : "zoom";
-  layout.uirevision = metric.key;
+  layout.uirevision = `${metric.key} ${shownRung()}`;
   const budget = limit === undefined ? null
     : { x: limit.limit / metric.divisor, text: `budget ${limit.text}` };
   if (budget !== null) {

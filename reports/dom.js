@@ -50,7 +50,7 @@ function kindWords(row) {
     shipped: data.rules === null ? "Shipped network" : "Published rule", larger: "One size up" };
   const words = [kind[points.kind[row]] ?? points.kind[row].replace("rung", "Rung ")];
   if (points.state[row] !== "scored") words.push(points.state[row]);
-  else if (data.fronts[state.axis].includes(row)) words.push("on the front");
+  else if (fronts()[state.axis].includes(row)) words.push("on the front");
   return words.join(", ");
 }
 

@@ -110,12 +110,15 @@ def front(
     return Front(metric, tuple(map(int, kept["row"])))
 
 
-def best(frame: pd.DataFrame, objectives: Sequence[str], metric: Metric) -> tuple[int, ...]:
+def best(
+    frame: pd.DataFrame, objectives: Sequence[str], metric: Metric, kind: str = "search"
+) -> tuple[int, ...]:
     """Rows of the search trials that no other is at least as good as in all objectives, in the
-    order of `metric`; of one objective, or of score and `metric`, their front."""
+    order of `metric`; of one objective, or of score and `metric`, their front. kind: of a ladder's
+    rung, in place of the search's own."""
     if set(objectives) <= {"score", metric.key}:
-        return front(frame, metric).rows
-    rows = scored(_placed(frame), "search").dropna(subset=list(objectives))
+        return front(frame, metric, (kind,)).rows
+    rows = scored(_placed(frame), kind).dropna(subset=list(objectives))
     signs = [-1 if direction(key) == "maximize" else 1 for key in objectives]
     kept = nondominated(rows[list(objectives)].to_numpy(float) * signs)
     order = rows[kept].sort_values([metric.key, "number"], ascending=[metric.better == "lower", True])

@@ -49,14 +49,15 @@ class Agreed(NamedTuple):
 class Rung(NamedTuple):
     """A rung and what happened there.
 
-    kind: of its trials; number: from 1. said: its score in the ladder's words; label: what it is.
-    rows: places in the frame of the networks that came here, by their search trial. ranks: by
+    kind: of its trials; number: from 1; wanted: networks that it is for. said: its score in the
+    ladder's words; label: what it is. rows: places in the frame of the networks that came here, by their search trial. ranks: by
     search trial, 1 the best score; of those alone that have one. states: how many came to what end.
     on: search trials that went on, None on the last rung and where the next one has not begun.
     """
 
     kind: str
     number: int
+    wanted: int
     said: str
     label: str
     rows: dict[int, int]
@@ -84,7 +85,8 @@ def by_search_trial(frame: pd.DataFrame) -> pd.DataFrame:
 def top(info: RunInfo, frame: pd.DataFrame) -> str:
     """The kind of the highest rung that has a score: what a run found is found there."""
     present = set(scored(frame)["kind"])
-    return next((kind for kind in reversed(info.rungs) if kind in present), "search")
+    higher = reversed(info.rungs) if info.ladder else ()
+    return next((kind for kind in higher if kind in present), "search")
 
 
 def rungs(info: RunInfo, frame: pd.DataFrame) -> list[Rung]:
@@ -139,6 +141,7 @@ def _rung(
     return Rung(
         kind,
         number,
+        asked.trials,
         asked.score if kind == "search" else info.ladder[number - 2].said,
         asked.score_label,
         {int(of): int(row) for of, row in zip(here["number"], here["row"], strict=True)},

@@ -67,7 +67,7 @@ def climb_figure(found: list[Rung], palette: Palette = LIGHT) -> go.Figure:
     lowest = max((max(heights.values(), default=1) for heights in columns.values()), default=1)
     figure.update_layout(
         margin={"l": 60, "r": 24, "t": 44, "b": 56},
-        shapes=[_bar(rung, palette) for rung in reached if _crowded(rung)],
+        shapes=[_bar(rung, palette) for rung in reached if crowded(rung)],
         xaxis=across(palette, "")
         | {
             "tickvals": [rung.number for rung in found],
@@ -115,7 +115,8 @@ def _left(rung: Rung) -> list[int]:
     return [of for of in rung.ranks if of not in on]
 
 
-def _crowded(rung: Rung) -> bool:
+def crowded(rung: Rung) -> bool:
+    """Whether a bar stands for the networks that a rung dropped."""
     return len(rung.ranks) - len(rung.on or rung.ranks) > MOST_MARKS
 
 
@@ -125,9 +126,7 @@ def _marks(rung: Rung, some: Collection[int]) -> list[Mark]:
 
 
 def _dropped(reached: list[Rung]) -> list[Mark]:
-    return [
-        mark for rung in reached if not _crowded(rung) for mark in _marks(rung, _left(rung))
-    ]
+    return [mark for rung in reached if not crowded(rung) for mark in _marks(rung, _left(rung))]
 
 
 def _ended(reached: list[Rung]) -> list[Mark]:
@@ -152,9 +151,9 @@ def _bar(rung: Rung, palette: Palette) -> dict[str, object]:
         "x1": rung.number + 0.02,
         "y0": min(ranks),
         "y1": max(ranks),
-        "fillcolor": palette.line,
+        "fillcolor": faint(palette.muted, 0.4),
         "line": {"width": 0},
     }
 
 
-__all__ = ["climb_figure"]
+__all__ = ["MOST_MARKS", "climb_figure", "crowded"]

@@ -9,16 +9,19 @@ import pandas as pd
 
 from reports.frames import front
 from reports.ladder import Rung, rungs, top
-from reports.ladder_figure import climb_figure
-from reports.metrics import costs
+from reports.ladder_figure import climb_figure, crowded
+from reports.metrics import FLOPS, costs
 from reports.numbers import MISSING, lasting, significant
 from reports.palette import DARK, LIGHT
+from search.metrics import OBJECTIVES
 
 if TYPE_CHECKING:
     from search.folder import RunInfo
 
 #: finalists in the table
 FINALISTS = 24
+#: seconds below which nobody asks how many
+BRIEF = 0.1
 _ENDS = ("infeasible", "pruned", "failed", "repeat")
 
 
@@ -49,7 +52,8 @@ class LadderPage(NamedTuple):
     """What the template needs.
 
     rungs: all of them; highest: the one whose networks the page shows first; finalists: the best
-    there. unfinished: a sentence where that is not the last one.
+    there. unfinished: a sentence where that is not the last one. objectives: what climbs by.
+    crowded: whether a bar stands for dropped networks somewhere.
     """
 
     rungs: list[Rung]
@@ -57,6 +61,8 @@ class LadderPage(NamedTuple):
     lines: list[Line]
     finalists: list[Finalist]
     unfinished: str
+    objectives: list[str]
+    crowded: bool
 
 
 def ladder_page(info: RunInfo, frame: pd.DataFrame) -> LadderPage | None:
@@ -73,7 +79,16 @@ def ladder_page(info: RunInfo, frame: pd.DataFrame) -> LadderPage | None:
             f"rung {highest.number}."
         )
     finalists = _finalists(frame, found, highest)
-    return LadderPage(found, highest, [line(rung) for rung in found], finalists, unfinished)
+    labels = [OBJECTIVES[key].label for key in info.objectives]
+    return LadderPage(
+        found,
+        highest,
+        [line(rung) for rung in found],
+        finalists,
+        unfinished,
+        [label if label == FLOPS.label else label.lower() for label in labels],
+        any(map(crowded, found)),
+    )
 
 
 def line(rung: Rung) -> Line:
@@ -86,7 +101,7 @@ def line(rung: Rung) -> Line:
         f"{len(rung.ranks):,}",
         ", ".join(ended) or MISSING,
         MISSING if rung.on is None else f"{len(rung.on):,}",
-        lasting(rung.seconds),
+        lasting(rung.seconds) if rung.seconds >= BRIEF else f"below {BRIEF:g} s",
         MISSING if rung.agreed is None else rung.agreed.words(),
     )
 

@@ -1,6 +1,6 @@
 // The state of the page and what changes it.
 
-const state = { axis: data.axis, selected: null, sort: { column: 0, ascending: true }, overlay: null };
+const state = { axis: data.axis, rung: data.ladder === null ? "search" : data.ladder.top, selected: null, sort: { column: 0, ascending: true }, overlay: null };
 
 function select(row, open = true) {
   state.selected = row;
@@ -17,7 +17,7 @@ function showAxis(axis) {
     const { label } = data.metrics[axis];
     place.textContent = label === "FLOPs" ? label : label.toLowerCase();
   }
-  byId("front-size").textContent = data.fronts[axis].length;
+  byId("front-size").textContent = fronts()[axis].length;
   drawFront();
   drawTable();
 }
@@ -29,12 +29,13 @@ function start() {
   chart.on("plotly_afterplot", () => state.overlay());
   listen(chart, (event, row) => kindWords(row));
   listen(byId("history"), (event) => `best after ${event.points[0].x} scored trials`);
-  const front = data.fronts[state.axis];
+  const front = fronts()[state.axis];
   if (front.length > 0) select(front[front.length - 1], false); // the dearest is the best
   else byId("panel").append(make("p", { class: "note" }, "No trial was scored, so there is no front."));
   if (front.length > 0) state.overlay();
 
   startRules();
+  startClimb();
   for (const input of document.querySelectorAll("[name=axis]")) {
     input.addEventListener("change", () => showAxis(input.value));
   }
@@ -56,7 +57,7 @@ function start() {
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") byId("panel").classList.remove("open");
   });
-  dark.addEventListener("change", () => { drawFront(); drawHistory(); drawRules(); });
+  dark.addEventListener("change", () => { drawFront(); drawHistory(); drawRules(); drawClimb(); });
 }
 
 start();

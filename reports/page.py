@@ -13,6 +13,8 @@ from plotly.offline import get_plotlyjs
 
 from reports.calibrated import calibrated
 from reports.frames import agreements, front, scored, titles, troubles
+from reports.ladder import by_search_trial, top
+from reports.ladder_page import ladder_page
 from reports.metrics import costs
 from reports.offline import part, policy
 from reports.palette import DARK, LIGHT
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
     from search.folder import RunInfo
 
 NEXT_COMMANDS = ("archspec show FILE --layers", "archspec cost FILE --fvcore")
-SCRIPTS = ("dom.js", "labels.js", "chart.js", "panel.js", "table.js", "rules.js", "page.js")
+SCRIPTS = (
+    "dom.js", "labels.js", "chart.js", "panel.js", "table.js", "rules.js", "ladder.js", "page.js",
+)  # fmt: skip
 
 
 def write_page(
@@ -44,6 +48,8 @@ def write_page(
     the latest of the space, as search.calibration.find gives it: how well the run's score ranks
     networks whose accuracy is known.
     """
+    frame = by_search_trial(frame)
+    kind = top(info, frame)
     plotly = Markup(get_plotlyjs())
     script = Markup("\n".join(part(name) for name in SCRIPTS))
     data = payload(info, frame, next_commands, files or {}, rules or {})
@@ -54,8 +60,10 @@ def write_page(
         info=info,
         budget=" and ".join(str(budget) for budget in info.budgets),
         counts=_counts(frame),
-        best=_best(frame),
-        front_size=len(front(frame, first_axis(info, frame)).rows),
+        best=_best(frame, kind),
+        asked=info.rung(kind) if info.ladder else info,
+        ladder=ladder_page(info, frame),
+        front_size=len(front(frame, first_axis(info, frame), (kind,)).rows),
         metrics=costs(frame),
         axis=first_axis(info, frame).key,
         troubles=troubles(frame),
@@ -84,7 +92,7 @@ def _counts(frame: pd.DataFrame) -> dict[str, int]:
     return counts | {kind: len(scored(frame, kind)) for kind in kinds}
 
 
-def _best(frame: pd.DataFrame) -> tuple[float, int] | None:
-    """Score and number of the best search trial; baselines do not count."""
-    rows = scored(frame, "search").sort_values(["score", "number"], ascending=[False, True])
+def _best(frame: pd.DataFrame, kind: str) -> tuple[float, int] | None:
+    """Score and number of the best search trial, on the highest rung; baselines do not count."""
+    rows = scored(frame, kind).sort_values(["score", "number"], ascending=[False, True])
     return (float(rows["score"].iloc[0]), int(rows["number"].iloc[0])) if len(rows) else None

@@ -76,6 +76,7 @@ function trainedLines(row) {
 function costTable(row) {
   const table = make("table", {});
   if (points.score[row] !== null) table.append(line("Score", digits(points.score[row], 4)));
+  table.append(...climbLines(row));
   table.append(...ruleFacts(row).map(([name, value]) => line(name, value)));
   for (const [name, values] of Object.entries(data.parts)) {
     if (name === "train" || values[row] === null) continue; // that is the score
@@ -108,7 +109,7 @@ function shellWord(text) {
 function fileName(row) { return `${title(row).toLowerCase().replace(/[^a-z0-9]+/g, "-")}.yaml`; }
 
 function nextSteps(row) {
-  const known = { search: data.files[points.number[row]], shipped: data.trained?.small || data.rules !== null ? undefined : title(row) }[points.kind[row]];
+  const known = { [data.ladder === null ? "search" : data.ladder.top]: data.files[points.number[row]], shipped: data.trained?.small || data.rules !== null ? undefined : title(row) }[points.kind[row]];
   const file = known ?? fileName(row);
   const parts = [make("h3", {}, "Go on")];
   if (known === undefined) parts.push(make("p", { class: "note" }, `Save the YAML as ${file} first.`));

@@ -12,6 +12,7 @@ import pandas as pd
 from archspec.shipped import shipped_networks
 from reports.figures import WEBGL_ABOVE, front_figure, history_figure
 from reports.frames import History, front, history, titles
+from reports.ladder_page import ladder_payload
 from reports.metrics import Metric, costs, score_metric
 from reports.palette import DARK, LIGHT, Palette
 from reports.rules import rules_payload
@@ -42,7 +43,7 @@ def payload(
         "points": {key: _column(frame[key]) for key in (*PLAIN, *(metric.key for metric in axes))}
         | {"title": titles(frame)},
         "parts": _prefixed(frame, "part."),
-        "trained": _trained(frame) if info.training is not None else None,
+        "trained": _trained(frame) if _trains(info) else None,
         "knobs": _prefixed(frame, "knob."),
         "lines": lines,
         "specs": specs,
@@ -56,6 +57,7 @@ def payload(
         "axis": first_axis(info, frame).key,
         "commands": list(commands),
         "rules": rules_payload(info, frame, rules or {}),
+        "ladder": ladder_payload(info, frame),
         "files": {str(number): name for number, name in files.items()},
         "figures": {
             name: _styles(info, frame, histories, palette)
@@ -98,6 +100,11 @@ def _styles(
             if info.scaling is not None and trace["meta"] == "shipped":
                 trace["name"] = "Published rules"
     return {**styles, "ink": palette.ink}
+
+
+def _trains(info: RunInfo) -> bool:
+    """Whether networks are trained, on any rung."""
+    return info.training is not None or any(rung.training for rung in info.ladder)
 
 
 def _trained(frame: pd.DataFrame) -> dict[str, object]:

@@ -18,7 +18,7 @@ const SLICE = 60; // rows; more than the table's window holds
 
 function drawTable() {
   const table = byId("table");
-  const rows = [...data.fronts[state.axis]];
+  const rows = [...fronts()[state.axis]];
   const rank = new Map([...rows].sort((a, b) => points.score[b] - points.score[a])
     .map((row, index) => [row, index + 1]));
   const { column, ascending } = state.sort;

@@ -104,9 +104,11 @@ class Coordinator:
         setting = self.scoring.setting
         self.evaluator = evaluator(setting) if training is None else Evaluator(setting, training)
         self._best: dict[str, float] = {}
-        #: trials of a kind that the storage had at the last look, and those of them that count
+        #: trials of a kind that the storage had at the last look, those of them that count, and
+        #: those whose networks are on the budget
         self._heard: Counter[str] = Counter()
         self.done: Counter[str] = Counter()
+        self._fitted: Counter[str] = Counter()
         #: architectures that are scored now, by kind
         self._at_work: set[tuple[str, str]] = set()
 
@@ -123,6 +125,10 @@ class Coordinator:
         if self.evaluator.training is not None:
             self.folder.record_data(self.evaluator.training.counts())
 
+    def hopeless(self, kind: str) -> bool:
+        """Whether no trial of a kind so far is on the budget."""
+        return self._fitted[kind] == 0
+
     def others(self, *kinds: str) -> bool:
         """Whether others have trials of these kinds in work."""
         return self.shared and any(self.ledger.claimed(kind) for kind in kinds)
@@ -138,6 +144,7 @@ class Coordinator:
 
     def _count(self, kind: str, attrs: dict[str, Any]) -> None:
         self.done[kind] += counts(attrs)
+        self._fitted[kind] += attrs["state"] != "infeasible"
         if attrs["state"] == "scored":
             score = attrs["score"]
             self._best[kind] = max(score, self._best.get(kind, score))

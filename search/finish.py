@@ -47,7 +47,7 @@ def write_rules(folder: RunFolder, best: pd.DataFrame) -> dict[int, Path]:
 
 
 def _head(folder: RunFolder, row: pd.Series) -> str:
-    info = folder.info
+    info = folder.info.rung(str(row["kind"]))
     return (
         f"# Trial {int(row['number'])} of a search of {info.title} under "
         f"{' and '.join(map(str, info.budgets))}, seed {info.seed}.\n"

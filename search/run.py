@@ -54,6 +54,8 @@ if TYPE_CHECKING:
 TARGETS = Range(0.25, 1.0, log=True)
 #: so many proposals for each trial that counts, then the space is called exhausted
 MOST_PROPOSALS = 20
+#: and where none of so many fits, the budget is called out of reach
+HOPELESS = 100
 
 
 def space_of(info: RunInfo) -> Space | RuleSpace:
@@ -155,6 +157,8 @@ class Search:
                 number = proposals.next_number(others)
                 at_work = going + len(others)
                 if self.trials.done[kind] + at_work >= wanted or number >= most:
+                    return None
+                if number >= HOPELESS and self.trials.hopeless(kind):
                     return None
                 if not ledger.claim(kind, number, ""):
                     # another took it a moment ago: next time it is among the others'

@@ -38,8 +38,8 @@ def read_trials(connection: Connection, study_id: int, after: int = -1) -> list[
     domain = cache(json_to_distribution)
     params: Rows = defaultdict(dict)
     domains: Rows = defaultdict(dict)
-    columns = ("param_name", "param_value", "distribution_json")
-    for one, name, value, text in rows(models.TrialParamModel, "param_id", *columns):
+    named = ("param_name", "param_value", "distribution_json")
+    for one, name, value, text in rows(models.TrialParamModel, "param_id", *named):
         domains[one][name] = found = domain(text)
         params[one][name] = found.to_external_repr(value)
     user: Rows = defaultdict(dict)
@@ -51,13 +51,12 @@ def read_trials(connection: Connection, study_id: int, after: int = -1) -> list[
         for one, key, text in rows(model, order, "key", "value_json"):
             told[one][key] = json.loads(text)
     values: Rows = defaultdict(dict)
-    columns = ("value", "value_type")
-    for one, value, kind in rows(models.TrialValueModel, "objective", *columns):
+    for one, value, kind in rows(models.TrialValueModel, "objective", "value", "value_type"):
         values[one][len(values[one])] = models.TrialValueModel.stored_repr_to_value(value, kind)
     steps: Rows = defaultdict(dict)
     step_model = models.TrialIntermediateValueModel
-    columns = ("step", "intermediate_value", "intermediate_value_type")
-    for one, step, value, kind in rows(step_model, "trial_intermediate_value_id", *columns):
+    named = ("step", "intermediate_value", "intermediate_value_type")
+    for one, step, value, kind in rows(step_model, "trial_intermediate_value_id", *named):
         steps[one][step] = step_model.stored_repr_to_intermediate_value(value, kind)
     wanted = select(
         trials.c.trial_id, trials.c.number, trials.c.state,

@@ -67,6 +67,7 @@ class MadeInfo:
     created: str = "2026-01-31 14:05"
     training: Protocol | None = None
     scaling: None = None
+    ladder: tuple[()] = ()
 
     @property
     def title(self) -> str:

@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from made_images import parquet, stamped
 from scipy.stats import t as student
 
 from archspec.build import build
 from archspec.cost import totals
-from archspec.errors import RunError
+from archspec.errors import DataError, RunError
 from archspec.planning import plan_network
 from archspec.referee import referee
 from archspec.spec import parse_spec
@@ -127,10 +128,17 @@ def test_a_folder_goes_on_as_it_began_and_says_what_differs(tmp_path: Path) -> N
 def test_an_exam_needs_data_and_a_folder_of_its_own(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="begins with --data"):
         part("asked").open_exam(tmp_path / "new", None, False, 0)
+    with pytest.raises(DataError, match="nowhere"):
+        part("asked").open_exam(tmp_path / "new", "nowhere", False, 0)
+    rows = [stamped(number) for number in range(30)]
+    parquet(tmp_path / "two" / "train.parquet", rows, [0, 1] * 15, ["cat", "dog"])
+    with pytest.raises(DataError, match="10 classes, but .* has 2; take data of 10"):
+        part("asked").open_exam(tmp_path / "new", str(tmp_path / "two"), False, 0)
+    assert not (tmp_path / "new").exists()
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(RunError, match="is not empty"):
         part("asked").open_exam(tmp_path, "digits", False, 0)
-    assert [file.name for file in tmp_path.iterdir()] == ["thesis.tex"]
+    assert {file.name for file in tmp_path.iterdir()} == {"two", "thesis.tex"}
 
 
 def test_the_ladder_is_one_and_its_highest_rung_is_what_random_search_trains_by() -> None:
@@ -200,10 +208,16 @@ def test_a_command_is_stopped_as_by_ctrl_c_when_its_time_is_up(
     assert signal.getsignal(signal.SIGALRM) is before
 
 
+def test_a_sitting_without_an_end_interrupts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("archspec.cli.main.app", ending(None))
+    assert part("sitting").archspec(["search"], math.inf) is True
+
+
 def test_a_command_that_fails_ends_the_exam(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("archspec.cli.main.app", ending(2))
-    with pytest.raises(RunError, match="archspec search ended with exit code 2"):
+    with pytest.raises(SystemExit) as raised:
         part("sitting").archspec(["search"], 10)
+    assert raised.value.code == 2
 
 
 def test_the_best_network_is_the_best_of_the_highest_rung(
@@ -231,6 +245,58 @@ def test_the_best_network_is_the_best_of_the_highest_rung(
     assert best_of(5) == "climbed"
     assert best_of(1) == "a high score below"
     assert best_of(0) is None
+
+
+class FakeTime:
+    """A clock that a stand-in for the command line moves on, by what it takes."""
+
+    def __init__(self) -> None:
+        self.now = self.taken = 0.0
+        self.asked: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def command(self, words: Sequence[str], seconds: float) -> bool:
+        """A search that never comes to its end."""
+        self.asked.append(seconds)
+        self.now += self.taken
+        return False
+
+
+def test_random_search_has_the_minutes_of_the_search_over_all_sittings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts, clock = part("parts"), FakeTime()
+    for name in ("parts", "sitting"):
+        monkeypatch.setattr(part(name), "time", clock)
+    monkeypatch.setattr(parts, "archspec", clock.command)
+    monkeypatch.setattr(parts, "best_of", lambda run: "name: best\n")
+    asked = part("asked").open_exam(tmp_path / "exam", "digits", True, 0)
+    (tmp_path / "exam" / "networks").mkdir()
+    (tmp_path / "exam" / "clock.json").write_text('{"search": 100.0}')
+    # the second is ended by Ctrl-C after 5 of the 40 seconds that it was given
+    for sitting, taken in ((60.0, 60.0), (90.0, 5.0), (90.0, 35.0)):
+        exam = parts.Exam(tmp_path / "exam", asked, clock.now + sitting)
+        clock.taken, over = taken, taken == 35
+        if over:
+            exam.search_by_chance()
+        else:
+            with pytest.raises(parts.NoTime):
+                exam.search_by_chance()
+        assert exam.network("found by chance").exists() == over
+    assert clock.asked == [60, 40, 35]
+    # and when it is over it is never gone on with
+    exam.search_by_chance()
+    assert len(clock.asked) == 3
+
+
+def test_what_a_sitting_has_no_time_for_is_not_begun(tmp_path: Path) -> None:
+    asked = part("asked").open_exam(tmp_path / "exam", "digits", True, 0)
+    exam = part("parts").Exam(tmp_path / "exam", asked, time.monotonic())
+    with pytest.raises(part("parts").NoTime):
+        exam.search()
+    assert [file.name for file in exam.out.iterdir()] == ["exam.json"]
 
 
 def test_the_study_trains_what_is_there_as_it_is(

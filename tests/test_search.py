@@ -20,7 +20,7 @@ from archspec.planning import plan_network
 from archspec.shipped import shipped_networks
 from archspec.spec import parse_spec, read_spec
 from search.folder import RunFolder
-from search.proposals import SAMPLERS
+from search.proposals import SAMPLERS, SINGLE
 from search.run import MOST_PROPOSALS, Event, Search
 from search.scores import Scorer
 from search.space import Space
@@ -46,6 +46,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     done = archspec(
         *("search", tiny_space(folder), "--budget", "12MFLOPs", "--out", folder / "run"),
         *("--trials", 25, "--random", 6, "--no-shipped", "--score", "depth+activations"),
+        *("--sampler", "tpe"),
     )
     assert done.exit_code == 0, done.output
     return RunFolder.open(folder / "run")
@@ -67,7 +68,8 @@ def test_the_folder_holds_the_run_its_trials_the_best_specs_and_the_page(run: Ru
         "report.html",
     }
     told = json.loads((run.path / "run.json").read_text())
-    assert told["budgets"] == [{"quantity": "flops", "limit": BUDGET}]
+    assert told["budgets"] == [{"quantity": "flops", "limit": BUDGET, "device": None}]
+    assert told["objectives"] == ["score", "flops"]
     assert (told["seed"], told["trials"], told["random_trials"]) == (0, 25, 6)
     assert told["score"] == "depth+activations"
     assert set(told["versions"]) >= {"python", "torch", "optuna", "numpy"}
@@ -192,6 +194,7 @@ def test_json_is_one_list_of_trials_and_nothing_else(tmp_path: Path) -> None:
     done = archspec(
         *("search", tiny_space(tmp_path), "--budget", "12MFLOPs", "--out", tmp_path / "run"),
         *("--trials", 5, "--random", 2, "--no-shipped", "--score", "depth", "--json"),
+        *("--sampler", "tpe"),
     )
     assert done.exit_code == 0
     rows = json.loads(done.stdout)
@@ -267,7 +270,7 @@ def test_repeats_are_told_their_score_and_do_not_count_and_an_exhausted_space_en
         assert trial.values == [trial.user_attrs["score"]]
 
 
-@pytest.mark.parametrize("sampler", sorted(set(SAMPLERS) - {"gp"}))
+@pytest.mark.parametrize("sampler", sorted(set(SAMPLERS) - {"gp", *SINGLE}))
 def test_what_cannot_be_fitted_is_recorded_and_never_built(
     tmp_path: Path, sampler: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -390,7 +393,16 @@ WRONG: list[tuple[Sequence[str], str]] = [
     (("--budget", "4.5"), "a quantity needs a unit"),
     (("--budget", "4.5GFLIPs"), "is no quantity"),
     (("--budget", "-1GFLOPs"), "above 0"),
-    (("--budget", "5ms"), "a measured quantity"),
+    (("--budget", "5ms@gpu"), "no device is called 'gpu'"),
+    (("--budget", "1GFLOPs@cuda"), "the same for every device"),
+    (("--budget", "12MFLOPs", "--objective", "accuracy"), "no objective is called 'accuracy'"),
+    (("--budget", "12MFLOPs", "--objective", "score,score"), "each objective is named once"),
+    (("--budget", "12MFLOPs", "--sampler", "cmaes"), "sampler cmaes has one objective"),
+    (("--budget", "12MFLOPs", "--latency-batch", "2"), "no budget and no objective asks for"),
+    (("--budget", "12MFLOPs", "--workers", "0"), "workers are 1 to"),
+    (("--budget", "12MFLOPs", "--workers", "2", "--ray", "local"), "not both"),
+    (("--budget", "12MFLOPs", "--gpus-each", "0.5"), "are Ray's"),
+    (("--budget", "12MFLOPs", "--storage", "mysql://me@here/it"), "PostgreSQL"),
     (("--budget", "1GFLOPs", "--budget", "2GFLOPs"), "two budgets bound flops"),
     (("--budget", "12MFLOPs", "--score", "naswt"), "did you mean 'naswot'"),
     (("--budget", "12MFLOPs", "--sampler", "tpf"), "did you mean 'tpe'"),
@@ -475,7 +487,7 @@ def test_without_a_name_runs_are_numbered(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_budget_out_of_reach_ends_with_its_reason(tmp_path: Path) -> None:
     done = archspec(
         *("search", tiny_space(tmp_path), "--budget", "1kFLOPs", "--out", tmp_path / "run"),
-        *("--trials", 2, "--random", 0, "--no-shipped", "--score", "depth"),
+        *("--trials", 2, "--random", 0, "--no-shipped", "--score", "depth", "--sampler", "tpe"),
     )
     assert done.exit_code == 1
     assert "too costly: with these blocks the smallest takes" in done.stdout

@@ -1,4 +1,5 @@
-"""What `archspec check` says of a text: a network, space, recipe, study, roadmap, rule, units."""
+"""What `archspec check` says of a text: a network, space, recipe, study, roadmap, ladder, rule,
+units."""
 
 from __future__ import annotations
 
@@ -26,6 +27,7 @@ from archspec.template import Pick, Template
 from archspec.train.recipe import RECIPE, check_recipe, network_patterns
 from archspec.units import make_units, shipped_units
 from archspec.weights.layouts import layouts_of, read_layouts
+from search.ladder import LADDER, ladder_file, words
 
 #: different errors of one space that are told
 MOST_TOLD = 20
@@ -49,6 +51,8 @@ def check(source: str) -> tuple[str, list[ArchspecError]]:
             return check_study(path), []
         if kind is ROADMAP:
             return check_roadmap(path), []
+        if kind is LADDER:
+            return _check_ladder(path), []
         if kind in (RULE, RULE_SPACE):
             return _check_rule(path), []
         tree = resolve(path)
@@ -97,6 +101,12 @@ def _check_rule(path: Path) -> str:
         return f"space of rules {rules.name} with {several(len(rules.parameters), 'parameter')}"
     rule = read_rule(path)
     return f"scaling rule {rule.name}, {law_text(rule)}"
+
+
+def _check_ladder(path: Path) -> str:
+    ladder = ladder_file(path)
+    rungs = ", ".join(f"{rung.count:,} by {words(rung)}" for rung in ladder.rungs)
+    return f"ladder {ladder.name}, {rungs}"
 
 
 def _check_recipe(path: Path) -> str:

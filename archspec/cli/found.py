@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 def finish(folder: RunFolder, as_json: bool) -> None:
     """Write the best specs and the page of a run, and print them; without any, exit code 1."""
     from reports.frames import best as best_rows
+    from reports.ladder import by_search_trial, top
     from reports.page import write_page
     from reports.payload import first_axis
     from search.calibration.find import calibration_of
     from search.finish import write_front, write_rules
 
-    frame = folder.frame()
+    frame = by_search_trial(folder.frame())
+    kind = top(folder.info, frame)
     metric = first_axis(folder.info, frame)
-    best = frame.iloc[list(best_rows(frame, folder.info.objectives, metric))]
+    best = frame.iloc[list(best_rows(frame, folder.info.objectives, metric, kind))]
     files = write_front(folder, best)
     rules = write_rules(folder, best)
     shown = {number: str(path) for number, path in files.items()}
@@ -45,6 +47,8 @@ def finish(folder: RunFolder, as_json: bool) -> None:
         _print_front(folder, frame, best, metric, files)
         if rules:
             _print_rules(folder, frame, rules)
+        if folder.info.ladder:
+            _print_ladder(folder, frame)
         typer.echo(f"page: {page}")
     if not len(best):
         raise typer.Exit(1)
@@ -70,6 +74,7 @@ def _print_json(frame: pd.DataFrame) -> None:
                 for key, column in trained.items()
                 if column in frame
             }
+            | ({} if "of" not in frame else {"of": _plain(row["of"])})
             | ({} if "rule" not in frame else {key: _plain(row.get(key)) for key in rules})
             | ({} if "rule" not in frame else {"constants": _constants(row)})
             for _, row in frame.iterrows()
@@ -127,7 +132,7 @@ def _print_front(
         for trouble in {one.state: one for one in reversed(troubles(frame))}.values():
             typer.echo(f"{len(trouble.rows)} {trouble.state}, such as: {trouble.reason}")
     else:
-        spread = "part.spread" in frame
+        spread = "part.spread" in best and best["part.spread"].notna().any()
         constants = dict(zip(KNOBS, ("alpha", "beta", "gamma"), strict=True))
         constants = {} if info.scaling is None else constants
         rows = [
@@ -144,7 +149,9 @@ def _print_front(
             ]
             for _, row in best.sort_values("score", ascending=False).iterrows()
         ]
-        typer.echo(f"front of score against {metric.title}:")
+        rung = str(best["kind"].iloc[0]).replace("rung", "rung ").replace("search", "rung 1")
+        of = f"the score of {rung}" if info.ladder else "score"
+        typer.echo(f"front of {of} against {metric.title}:")
         counts = numbers(
             "score",
             *(["spread"] if spread else ()),
@@ -158,6 +165,24 @@ def _print_front(
     first = next(iter(files.values()), None)
     if first is not None:
         typer.echo(f"specs in {first.parent}; look closer with: archspec show {first}")
+
+
+def _print_ladder(folder: RunFolder, frame: pd.DataFrame) -> None:
+    """How many networks came to each rung and went on, and how well its order agreed with the
+    next one's."""
+    from archspec.cli.tables import Column, Table, numbers, print_table
+    from reports.ladder import rungs
+    from reports.ladder_page import line
+
+    rows = []
+    for rung in rungs(folder.info, frame):
+        told = line(rung)
+        rows.append(
+            [str(told.number), told.came, told.scored, told.on, told.time, told.agreed, told.said]
+        )
+    typer.echo("the ladder; agreement is Kendall's tau with the next rung, of those on both:")
+    counts = numbers("rung", "came", "scored", "went on", "time")
+    print_table(Table([*counts, Column("agreement"), Column("score")], rows))
 
 
 def _print_rules(folder: RunFolder, frame: pd.DataFrame, rules: dict[int, Path]) -> None:

@@ -1,4 +1,5 @@
-"""Which kind of text a file holds: a network or space, a recipe, a study, a roadmap, or a rule."""
+"""Which kind of text a file holds: a network or space, a recipe, a study, a roadmap, a ladder,
+or a rule."""
 
 from __future__ import annotations
 
@@ -12,8 +13,9 @@ from archspec.roadmap.text import ROADMAP
 from archspec.scaling.rule import RULE, RULE_SPACE
 from archspec.study.text import STUDY
 from archspec.train.recipe import RECIPE
+from search.ladder import LADDER
 
-KINDS = (NETWORK, RECIPE, STUDY, ROADMAP, RULE, RULE_SPACE)
+KINDS = (NETWORK, RECIPE, STUDY, ROADMAP, LADDER, RULE, RULE_SPACE)
 
 
 def _known() -> Mapping[str, Path]:
@@ -26,7 +28,7 @@ def _find(name: str) -> Path | None:
 
 #: where a name may be one of any kind
 ANY = Kind(
-    "network, space, recipe, study, roadmap or rule",
+    "network, space, recipe, study, roadmap, ladder or rule",
     (),
     merged=(),
     own=(),

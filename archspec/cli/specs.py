@@ -40,7 +40,7 @@ Settings = Annotated[
         show_default=False,
     ),
 ]
-TextKind = Literal["network", "recipe", "study", "roadmap", "rule"]
+TextKind = Literal["network", "recipe", "study", "roadmap", "ladder", "rule"]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 FLOPS_NOTE = "FLOPs are multiply-adds of convolutions and matrix products, for one image."
@@ -349,7 +349,8 @@ def schema(
     kind: Annotated[
         TextKind,
         typer.Argument(
-            metavar="KIND", help="network (spaces and units, too), recipe, study, roadmap or rule."
+            metavar="KIND",
+            help="network (spaces and units, too), recipe, study, roadmap, ladder or rule.",
         ),
     ] = "network",
     out: Annotated[
@@ -377,6 +378,10 @@ def _schema_text(kind: TextKind) -> str:
         from archspec.roadmap.schema import roadmap_schema_text
 
         return roadmap_schema_text()
+    if kind == "ladder":
+        from search.ladder_schema import ladder_schema_text
+
+        return ladder_schema_text()
     from archspec.study.schema import recipe_schema_text, rule_schema_text, study_schema_text
 
     texts = {"recipe": recipe_schema_text, "study": study_schema_text, "rule": rule_schema_text}

@@ -17,10 +17,12 @@ from typing import ClassVar
 
 from pydantic import ConfigDict
 
-from archspec.errors import RunError
+from archspec.errors import DataError, RunError
 from archspec.quantities import several
 from archspec.runs import make_folder, now, read_record, versions_of, write_whole, written
 from archspec.train.folder import WATCHED
+from archspec.train.images import open_images
+from exam_parts.families import CLASSES
 
 
 @dataclass(frozen=True)
@@ -88,9 +90,10 @@ class Asked:
 
 
 def open_exam(out: Path, data: str | None, tiny: bool, seed: int) -> Asked:
-    """The exam of a folder, begun where there is none; raises RunError in one line.
+    """The exam of a folder, begun where there is none; raises RunError or DataError in one line.
 
-    data: an absolute path or a name; None is what the exam began with.
+    data: an absolute path or a name, tried before anything is written; None is what the exam began
+    with.
     """
     if (out / "exam.json").is_file():
         known = read_record(out, "exam.json", Asked, "folder of an exam")
@@ -107,11 +110,22 @@ def open_exam(out: Path, data: str | None, tiny: bool, seed: int) -> Asked:
         return known
     if data is None:
         raise RunError("an exam begins with --data, such as a folder with CIFAR-10 as parquet")
+    _check_data(data, TINY if tiny else FULL)
     make_folder(out, "exam.json")
     asked = Asked(data, tiny, seed, now(), versions_of(WATCHED))
     with written(out):
         write_whole(out / "exam.json", json.dumps(asdict(asked), indent=1))
     return asked
+
+
+def _check_data(data: str, size: Size) -> None:
+    """Raise DataError where there is no such data, or not of as many classes as networks have."""
+    images = open_images(data, images=size.images, test_images=size.test_images)
+    if len(images.classes) != CLASSES:
+        raise DataError(
+            f"networks are on the budget with {CLASSES} classes, but {data} has "
+            f"{len(images.classes)}; take data of {CLASSES}, such as CIFAR-10"
+        )
 
 
 def size_words(size: Size) -> str:

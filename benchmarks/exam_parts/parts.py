@@ -76,9 +76,10 @@ class Exam:
         """The search up the ladder, and its best network."""
         if self._is_over("search"):
             return
+        seconds = self._left()
         with self.clock.running("search"):
             options = ["--ladder", self.asked.size.ladder]
-            if not self._run(self.out / "search", options, self._left()):
+            if not self._run(self.out / "search", options, seconds):
                 raise NoTime
         self._close("search", FOUND)
 
@@ -92,10 +93,12 @@ class Exam:
         options += ["--epochs", str(size.judged), *_option("--images", size.images)]
         owed = self.clock.seconds("search") - self.clock.seconds("random")
         if owed > 0:
+            seconds = min(owed, self._left())
             with self.clock.running("random"):
-                self._run(self.out / "random", options, min(owed, self._left()))
-        if self.clock.seconds("random") < self.clock.seconds("search"):
-            raise NoTime
+                # a small space may be seen to its end before
+                ended = self._run(self.out / "random", options, seconds)
+            if not ended and self.clock.seconds("random") < self.clock.seconds("search"):
+                raise NoTime
         self._close("random", RANDOM)
 
     def _run(self, run: Path, options: Sequence[str], seconds: float) -> bool:
@@ -179,10 +182,9 @@ def counted(run: Path) -> str:
     told = []
     for kind, rows in frame.groupby("kind", sort=False):
         counts = rows["state"].value_counts()
-        states = ", ".join(
-            f"{count} {state}" for state, count in zip(counts.index, counts, strict=True)
-        )
-        told.append(f"{'the lowest rung' if kind == 'search' else str(kind)}: {states}")
+        states = zip(counts.index, counts, strict=True)
+        rung = "1" if kind == "search" else str(kind).removeprefix("rung")
+        told.append(f"rung {rung}: " + ", ".join(f"{count} {state}" for state, count in states))
     return "; ".join(told) or "nothing yet"
 
 

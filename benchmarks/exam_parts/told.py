@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from archspec.quantities import several
 from archspec.runs import write_whole
+from archspec.study.folder import StudyFolder
 from archspec.study.frame import frame
 from exam_parts.families import FAMILIES
 from exam_parts.parts import RECIPE, SPACE, Exam, counted
@@ -23,7 +25,8 @@ def report(exam: Exam) -> str:
     if (run / "study.json").exists():
         arms = standings(frame(run))
         told = [markdown(arms, WHAT, size.seeds), words(arms, size.seeds)]
-        told.append(f"Recipe {RECIPE}, {size.epochs} epochs; ± is the deviation over seeds.\n")
+        epochs, device = several(size.epochs, "epoch"), StudyFolder.open(run).asked.device
+        told.append(f"Recipe {RECIPE}, {epochs}, on {device}; ± is the deviation over seeds.\n")
     told.append(costs(exam))
     text = "\n".join(told)
     write_whole(exam.out / "table.md", text)

@@ -145,7 +145,7 @@ class SpaceLandscape:
         """Points like the shipped networks."""
         if isinstance(self._space, RuleSpace):
             return []
-        return known_points(self._space.tree, Template(self._space.tree))
+        return known_points(self._parameters, len(self._space.tree.get("stages", ())))
 
     def _land(self, point: Point) -> Candidate:
         limits = dict(self._limits)

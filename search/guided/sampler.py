@@ -35,7 +35,7 @@ LARGEST_OF = 8
 FRESH, NEAR, NEARER = 96, 160, 64
 #: where networks are fitted, which takes long: of three times as many points those that promise
 #: most before their costs are known
-FITTED = 12
+FITTED = 16
 #: the best so far whose surroundings are looked at, and the most promising
 PARENTS, PROMISING = 5, 6
 #: points that are tried before the space is called exhausted, and a network is proposed again
@@ -95,7 +95,10 @@ class GuidedSampler(BaseSampler):
 
     def _begin(self, history: History, encoding: Encoding) -> dict[str, Any] | None:
         if history.had % 2 == 0:
-            for part in [*self._landscape.known(), *encoding.homogeneous()]:
+            known, alike = self._landscape.known(), encoding.homogeneous()
+            self._rng.shuffle(known)
+            self._rng.shuffle(alike)
+            for part in [*known, *alike]:
                 point = drawn(self._landscape, self._rng, part)
                 found = self._new(point, history)
                 if found is not None and found.used >= USED:

@@ -222,14 +222,27 @@ DEFAULT = "concave_naswot"
 DEFAULT_TEXT = "concave_activations"
 #: the score that is no part of a sum: networks are trained (search/scores/training.py)
 TRAIN = "train"
+#: what a score that is looked up is called: this, then the file of a table (search/scores/table.py)
+TABLE = "table:"
 
 
-def find_score(name: str) -> tuple[Score, ...]:
+def find_score(name: str, table: str | None = None) -> tuple[Score, ...]:
     """The parts of a score by name; raises ScoreError with the legal names.
 
-    A part is a name, or `module:function` for a person's own.
+    A part is a name, or `module:function` for a person's own. `table:FILE` stands alone; `table` is
+    then the text of the space in whose picks the file names its networks.
     """
+    if name.startswith(TABLE):
+        # pandas waits until a table is asked for
+        from search.scores.table import table_score
+
+        return (table_score(name, table),)
     names = name.split("+")
+    if any(word.startswith(TABLE) for word in names):
+        raise ScoreError(
+            f"{TABLE}FILE stands alone, for it is an accuracy in percent, but got {name!r}; give "
+            "one or the other"
+        )
     if TRAIN in names:
         raise ScoreError(
             f"{TRAIN} stands alone, for it is an accuracy in percent, but got {name!r}; give "

@@ -48,6 +48,7 @@ class Scorer:
     name: of one score, or several joined by +, which are standardised and added.
     data, batch, seed, device: what networks are scored under; device None is the best at hand.
     half: whether scores that allow it run in half precision; None is on CUDA alone.
+    table: where the score is `table:FILE`, the text of the space in whose picks it names networks.
     """
 
     name: str
@@ -56,11 +57,12 @@ class Scorer:
     seed: int = 0
     device: str | None = None
     half: bool | None = None
+    table: str | None = None
 
     @cached_property
     def parts(self) -> tuple[Score, ...]:
         """The scores that make up this one."""
-        return find_score(self.name)
+        return find_score(self.name, self.table)
 
     @property
     def label(self) -> str:
