@@ -30,10 +30,10 @@ from archspec.cli.tables import Column, Table, numbers, print_table
 from archspec.planning import plan_network
 from archspec.quantities import parse_quantity
 from archspec.train.devices import cores
+from search.budgets import Budget
 from search.calibration.agreement import kendall
 from search.calibration.candidates import Candidate
 from search.calibration.sample import sample
-from search.budgets import Budget
 from search.scores import probe as probes
 from search.scores.catalog import DEFAULT, SCORES
 from search.scores.scorer import Each, Scorer

@@ -220,9 +220,7 @@ class Search:
     @cached_property
     def _seen(self) -> list[Seen]:
         """What is known of how FLOPs become time: from finished trials, else some are measured."""
-        finished = (
-            trial.user_attrs for kind in self._kinds for trial in self.folder.trials(kind)
-        )
+        finished = (trial.user_attrs for kind in self._kinds for trial in self.folder.trials(kind))
         if seen := seen_of(finished, self.info.measured):
             return seen
         asked = self.info.measuring

@@ -17,7 +17,7 @@ from search.rungs import Defaults, asked_rungs
 
 #: a text score, another one, training that is pruned, and finalists
 SENTENCE = (
-    "24 by activations, 10 by depth, 6 by train for 9 epochs, then 2 by train for 12 epochs with "
+    "24 by params, 10 by depth, 6 by train for 9 epochs, then 2 by train for 12 epochs with "
     "2 seeds"
 )
 
@@ -26,6 +26,7 @@ def made_ladder(path: Path, sentence: str = SENTENCE, **changes: Any) -> RunFold
     """A new run folder that is to climb."""
     first, *above = asked_rungs(parse_sentence(sentence), Defaults(), "digits", 0, "cpu")
     asked: dict[str, Any] = {"score": first.score, "trials": first.count, "random_trials": 2}
+    asked["sampler"] = "random"
     asked |= {"training": first.training, "score_label": first.score_label, "ladder": tuple(above)}
     return made_run(path, **asked | changes)
 

@@ -31,12 +31,12 @@ from archspec.errors import DataError, Diverged, FitError, OutOfMemory, RunError
 from archspec.planning import plan_network
 from archspec.runs import locked
 from archspec.spec import parse_spec
+from search.budgets import Budget
 from search.calibration.begin import ask_more, score_names
 from search.calibration.find import calibration_of, latest_calibration, space_key
 from search.calibration.folder import CalibrationFolder
 from search.calibration.run import Step
 from search.calibration.sample import sample
-from search.budgets import Budget
 from search.record import architecture_key
 from search.scores import DEFAULT, Scorer
 from search.scores import SCORES as SHIPPED

@@ -23,8 +23,8 @@ from archspec.train.prepare import prepare
 from archspec.train.recipe import Augment, Recipe, read_recipe
 from archspec.train.results import Tick
 from archspec.train.run import run_training
-from search.calibration.sample import sample
 from search.budgets import Budget
+from search.calibration.sample import sample
 from search.folder import RunFolder, RunInfo
 from search.run import Search
 from search.scores import SCORES, Scorer

@@ -68,7 +68,7 @@ def test_each_rung_has_its_own_score_of_the_same_network(frame: pd.DataFrame) ->
         assert row["spec"] == search.loc[of, "spec"]
         plan = plan_network(parse_spec(row["spec"]))
         assert 2 ** row["score"] == pytest.approx(totals(plan).depth)
-        assert 2 ** search.loc[of, "score"] == pytest.approx(totals(plan).activations)
+        assert 2 ** search.loc[of, "score"] == pytest.approx(totals(plan).params)
         assert row["flops"] == search.loc[of, "flops"] <= BUDGET
     for _, row in of_kind(frame, "rung4").iterrows():
         end = Fake().end(width_of(row["spec"]))
@@ -182,7 +182,7 @@ def test_data_that_changed_is_told_before_a_rung_goes_on(
     finished: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert finished.info.ladder[1].training is not None
-    assert finished.info.ladder[1].training.train_count == 1293, "90% of 1437 digits"
+    assert finished.info.ladder[1].training.train_count == 1294, "1438 digits but a tenth"
     parts = made_ladder(tmp_path / "parts", iso=True)
     with pytest.raises(KeyboardInterrupt):
         climb(parts, monkeypatch, interrupt_after(24 + 2 + 10 + 3))

@@ -9,11 +9,11 @@ import pandas as pd
 from made_training import Fake
 
 from archspec.runs import now
+from search.budgets import Budget
 from search.calibration.asked import CalibrationAsked, versions_here
 from search.calibration.folder import CalibrationFolder
 from search.calibration.run import Step, Watcher, run_calibration
 from search.calibration.sample import sample
-from search.budgets import Budget
 from search.protocol import make_protocol
 from search.space import Space
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from archspec.cli.search import GPUS_HELP, RAY_HELP, WORKERS, WORKERS_HELP
+from archspec.cli.workers import GPUS_HELP, RAY_HELP, WORKERS, WORKERS_HELP
 
 app = typer.Typer()
 

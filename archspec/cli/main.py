@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from archspec.cli.workers import with_address
 from archspec.errors import ArchspecError
 
 #: commands by the module that holds them, in the order of the help. A module is imported when
@@ -27,6 +28,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "archspec.cli.evaluate": ("evaluate",),
     "archspec.cli.study": ("study",),
     "archspec.cli.roadmap": ("roadmap",),
+    "archspec.cli.join": ("join",),
     "archspec.cli.runs": ("resume", "report"),
     "archspec.cli.dashboard": ("dashboard",),
 }
@@ -47,6 +49,10 @@ class LazyCommands(typer.core.TyperGroup):
             for name, command in typer.main.get_group(module.app).commands.items():
                 self.commands[name] = command
         return self.commands.get(cmd_name)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """Read the words of a command line."""
+        return super().parse_args(ctx, with_address(args))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that `args` begin with; an unknown one is told the nearest name."""

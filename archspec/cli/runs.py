@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from archspec.cli.workers import GPUS_HELP, RAY_HELP, WORKERS, WORKERS_HELP
 from archspec.errors import RunError
 
 app = typer.Typer()
@@ -32,21 +33,30 @@ def resume(
         int | None,
         typer.Option(min=1, max=1_000_000, help="Of a search: go on to so many trials."),
     ] = None,
+    workers: Annotated[int | None, typer.Option(help=WORKERS_HELP, rich_help_panel=WORKERS)] = None,
+    ray: Annotated[str | None, typer.Option(help=RAY_HELP, rich_help_panel=WORKERS)] = None,
+    gpus_each: Annotated[
+        float | None, typer.Option(help=GPUS_HELP, rich_help_panel=WORKERS)
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document and nothing else.")
     ] = False,
 ) -> None:
     """Go on with a search, training, study, roadmap or calibration that was stopped or killed.
 
-    The result is that of an uninterrupted one.
+    The result is that of an uninterrupted one; of a search by several workers no finished trial
+    is lost, and none is scored twice.
     """
     what = _what(run)
-    if trials is not None and what != "search":
-        raise RunError(f"--trials is of a search, but {run} is a {what}; leave it out")
+    of_search = {"trials": trials, "workers": workers, "ray": ray, "gpus-each": gpus_each}
+    for option, given in of_search.items():
+        if given is not None and what != "search":
+            raise RunError(f"--{option} is of a search, but {run} is a {what}; leave it out")
     if what == "search":
         from archspec.cli.search_runs import resume_search
+        from search.workers import WorkersAsked
 
-        resume_search(run, trials, as_json)
+        resume_search(run, trials, as_json, WorkersAsked(workers, ray, gpus_each))
     elif what == "training":
         from archspec.cli.train import resume_training
 

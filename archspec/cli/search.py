@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from archspec.cli.workers import GPUS_HELP, RAY_HELP, WORKERS, WORKERS_HELP
+
 if TYPE_CHECKING:
     from search.budgets import Budget
     from search.folder import RunInfo, Scaling
@@ -24,13 +26,6 @@ TRAINING = "Training as the score"
 SCALING = "Searching scaling rules"
 #: of latency and throughput, where a budget or an objective asks for them
 MEASURING = "Measuring"
-#: and of those of several workers, with their help, which `resume` and `join` have, too
-WORKERS = "Workers"
-WORKERS_HELP = "Evaluate so many networks at once, each in a process of its own."
-RAY_HELP = (
-    "Evaluate on Ray: auto, HOST:PORT or ray://HOST:PORT of a cluster; local starts one here."
-)
-GPUS_HELP = "With --ray, GPUs of one evaluation; a fraction puts several on one."
 #: what is searched where nothing is named
 DEFAULT_SPACE = "hybrid"
 #: scored trials, and those of the random baseline, save of a grid
@@ -287,9 +282,10 @@ def search(
     from search.run import grid_of
     from search.rungs import MANY, MANY_SAMPLER, Defaults, RungInfo, asked_rungs, refuse_options
     from search.scores import DEFAULT, TRAIN, Scorer
-    from search.workers import WorkersAsked
+    from search.workers import WorkersAsked, check_workers
 
     helpers = WorkersAsked(workers, ray, gpus_each, device)
+    check_workers(helpers)
     budgets = budgets_of(budget or [])
     read, asked = _asked(space, scaling, rule, larger, edit or [])
     read.check()

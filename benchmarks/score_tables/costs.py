@@ -19,10 +19,10 @@ from archspec.planning import plan_network
 from archspec.spec import read_spec
 from score_tables.markdown import NONE, machine, number, processor, table
 from score_tables.runs import BATCH, DATA, SEED, Asked
+from search.budgets import Budget
 from search.calibration.agreement import kendall
 from search.calibration.results import Found, Results
 from search.calibration.sample import sample
-from search.budgets import Budget
 from search.scores.catalog import DEFAULT_TEXT, SCORES
 from search.scores.probe import best_device
 from search.scores.scorer import Scorer

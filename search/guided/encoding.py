@@ -35,6 +35,12 @@ class Encoding:
     def __init__(self, parameters: Mapping[str, Domain]) -> None:
         self._knobs = [_Knob(name, domain) for name, domain in parameters.items()]
         self._index = {knob.name: place for place, knob in enumerate(self._knobs)}
+        #: how the names of knobs below an option begin
+        self._stems = {
+            f"{knob.name}={tag}": (place, option)
+            for place, knob in enumerate(self._knobs)
+            for option, tag in enumerate(knob.tags)
+        }
         self._below = self._children()
         self.roots = sum(self._parent(knob.name) is None for knob in self._knobs)
         self._kin = self._shared()
@@ -116,15 +122,10 @@ class Encoding:
         ]
 
     def _parent(self, name: str) -> tuple[int, int] | None:
-        """The knob, and its option, that a knob stands below."""
-        found: tuple[int, int] | None = None
-        longest = 0
-        for place, knob in enumerate(self._knobs):
-            for option, tag in enumerate(knob.tags):
-                stem = f"{knob.name}={tag}"
-                if len(stem) > longest and (name == stem or name.startswith(f"{stem}.")):
-                    found, longest = (place, option), len(stem)
-        return found
+        """The knob, and its option, that a knob stands below: the nearest one."""
+        ends = [place for place, sign in enumerate(name) if sign == "."]
+        stems = (name[:end] for end in (len(name), *reversed(ends)))
+        return next((self._stems[stem] for stem in stems if stem in self._stems), None)
 
     def _children(self) -> dict[int, dict[int, list[int]]]:
         found: dict[int, dict[int, list[int]]] = {}

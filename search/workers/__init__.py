@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from search.workers.executor import Workers
-from search.workers.opening import WorkersAsked, open_workers
+from search.workers.opening import WorkersAsked, check_workers, open_workers
 
-__all__ = ["Workers", "WorkersAsked", "open_workers"]
+__all__ = ["Workers", "WorkersAsked", "check_workers", "open_workers"]

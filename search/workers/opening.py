@@ -28,6 +28,21 @@ class WorkersAsked:
 
 def open_workers(asked: WorkersAsked) -> Workers:
     """The workers, to be left by `with`; raises RunError."""
+    check_workers(asked)
+    if asked.ray is not None:
+        from search.workers.ray_actors import RayWorkers
+
+        on_gpu = (asked.device or "").startswith("cuda")
+        return RayWorkers(asked.ray, asked.gpus_each or (1.0 if on_gpu else 0.0))
+    if asked.count is None:
+        return Inline()
+    from search.workers.processes import Processes
+
+    return Processes(asked.count, asked.device)
+
+
+def check_workers(asked: WorkersAsked) -> None:
+    """Raise RunError where what is asked for is at odds, before anything is begun."""
     if asked.count is not None and asked.ray is not None:
         raise RunError(
             "workers are processes here or on Ray, not both; leave out one: a Ray cluster has as "
@@ -39,18 +54,8 @@ def open_workers(asked: WorkersAsked) -> Workers:
         each = asked.gpus_each
         if not (0 < each < 1 or (each >= 1 and each == int(each) and each <= MOST)):
             raise RunError(f"GPUs a task are a fraction of one, or whole, but got {each:g}")
-    if asked.ray is not None:
-        from search.workers.ray_actors import RayWorkers
-
-        on_gpu = (asked.device or "").startswith("cuda")
-        return RayWorkers(asked.ray, asked.gpus_each or (1.0 if on_gpu else 0.0))
-    if asked.count is None:
-        return Inline()
-    if not 1 <= asked.count <= MOST:
+    if asked.count is not None and not 1 <= asked.count <= MOST:
         raise RunError(f"workers are 1 to {MOST}, but got {asked.count}")
-    from search.workers.processes import Processes
-
-    return Processes(asked.count, asked.device)
 
 
-__all__ = ["WorkersAsked", "open_workers"]
+__all__ = ["WorkersAsked", "check_workers", "open_workers"]
