@@ -56,9 +56,7 @@ def sitting(asked: argparse.Namespace) -> int:
         # the next sitting may begin in another folder
         data = str(Path(data).resolve())
     if asked.minutes is not None and not asked.minutes > 0:
-        raise RunError(
-            f"--minutes > 0 must hold, but got {asked.minutes:g}; leave it out for no end"
-        )
+        raise RunError(f"--minutes > 0 must hold, but got {asked.minutes:g}; drop it for no end")
     checked_device(asked.device)
     ends = time.monotonic() + 60 * (asked.minutes or float("inf"))
     exam = Exam(asked.out, open_exam(asked.out, data, asked.tiny, asked.seed), ends, asked.device)

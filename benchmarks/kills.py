@@ -345,7 +345,10 @@ def worker_processes(sitting: Sitting) -> list[int]:
     return sorted(
         process
         for process, command in commands.items()
-        if command.startswith(b"ray::") and b"IDLE" not in command and ours(process)
+        if command.startswith(b"ray::")
+        and ours(process)
+        # a node ends with its agents, and the nodes are to last
+        and not any(word in command for word in (b"IDLE", b"Agent"))
     )
 
 

@@ -50,8 +50,9 @@ class Rung(NamedTuple):
     """A rung and what happened there.
 
     kind: of its trials; number: from 1; wanted: networks that it is for. said: its score in the
-    ladder's words; label: what it is. rows: places in the frame of the networks that came here, by their search trial. ranks: by
-    search trial, 1 the best score; of those alone that have one. states: how many came to what end.
+    ladder's words; label: what it is. rows: places in the frame of the networks that came here, by
+    their search trial. ranks: by search trial, 1 the best score; of those alone that have one.
+    states: how many came to what end.
     on: search trials that went on, None on the last rung and where the next one has not begun.
     """
 

@@ -61,8 +61,8 @@ class _Driver:
     def go(self) -> None:
         try:
             while self._fill() or self._unfinished():
-                self._submit()
                 self._collect()
+                self._submit()
         finally:
             for steps in self._unfinished():
                 steps.close()
@@ -76,6 +76,8 @@ class _Driver:
                 break
             started = True
             self._advance(steps, None)
+            # a worker need not wait until the others' trials are proposed
+            self._submit()
         return started
 
     def _submit(self) -> None:
@@ -95,7 +97,8 @@ class _Driver:
         if self._running:
             pause = AGAIN if self._waiting else None
             done, _ = wait(self._running, timeout=pause, return_when=FIRST_COMPLETED)
-            for future in [future for future in self._running if future in done]:
+            # one at a time: its worker gets the next trial before the others' are written
+            for future in [future for future in self._running if future in done][:1]:
                 self._advance(self._running.pop(future), _outcome(future))
         elif self._waiting:
             time.sleep(AGAIN)

@@ -149,9 +149,11 @@ def test_the_committed_schema_is_fresh_and_strict() -> None:
     schema = Draft7Validator(json.loads(text))
     good: dict[str, Any] = {"rungs": [{"count": 9, "score": "depth"}]}
     assert schema.is_valid(good)
-    for bad in ({}, {"rungs": []}, {"rungs": [{"count": 9}]}, good | {"rung": 1}):
+    wrong: list[dict[str, Any]] = [{}, {"rungs": []}, {"rungs": [{"count": 9}]}, good | {"rung": 1}]
+    for bad in wrong:
         assert not schema.is_valid(bad)
-    for bad in ({"count": 0}, {"epoch": 3}, {"batch": "16"}, {"seeds": 101}):
+    keys: list[dict[str, Any]] = [{"count": 0}, {"epoch": 3}, {"batch": "16"}, {"seeds": 101}]
+    for bad in keys:
         assert not schema.is_valid({"rungs": [good["rungs"][0] | bad]})
 
 
@@ -199,7 +201,9 @@ def test_a_text_extends_another_and_has_its_recipe_beside_it(tmp_path: Path) -> 
 
 
 def test_what_rungs_do_not_say_the_options_do_and_the_last_is_not_pruned() -> None:
-    ladder = parse_sentence("9 by depth, 5 by naswot on 8 images, 3 by train, 1 by train for 9 epochs")
+    ladder = parse_sentence(
+        "9 by depth, 5 by naswot on 8 images, 3 by train, 1 by train for 9 epochs"
+    )
     one, two, three, four = asked_rungs(
         ladder, Defaults(batch=4, recipe="deit", holdout=0.25, slowest=9.0), "digits", 0, "cpu"
     )
@@ -211,7 +215,9 @@ def test_what_rungs_do_not_say_the_options_do_and_the_last_is_not_pruned() -> No
     assert (three.training.epochs, four.training.epochs) == (None, 9)
     assert three.training.holdout == four.training.holdout == 0.25
     assert "name: deit" in three.training.recipe
-    pruned = parse_ladder("rungs: [{count: 3, score: depth}, {count: 1, score: train, prune: true}]")
+    pruned = parse_ladder(
+        "rungs: [{count: 3, score: depth}, {count: 1, score: train, prune: true}]"
+    )
     (_, last) = asked_rungs(pruned, Defaults(), "digits", 0, "cpu")
     assert last.training is not None
     assert last.training.prune
