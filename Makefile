@@ -39,8 +39,10 @@ format: $(INSTALLED) ## format and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# those that need data or a GPU are commands of their own: benchmarks/README.md
+APART := exam gpu hypervolume regret
 bench: $(INSTALLED) ## measure again what docs/ claims
-	@set -e; for file in $(sort $(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python "$$file"; done
+	@set -e; for file in $(sort $(filter-out $(APART:%=benchmarks/%.py),$(wildcard benchmarks/*.py))); do echo "== $$file"; $(BIN)/python "$$file"; done
 
 clean: ## remove caches and builds; .venv and runs/ stay
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

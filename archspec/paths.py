@@ -172,8 +172,10 @@ def _opened(name: Key, value: object, knob: Key, place: Mark) -> MarkedDict:
 
 
 def put(container: Any, key: Key, value: Any, mark: Mark | None) -> None:
-    """Set an item and its place."""
+    """Set an item and its place; what was made in Python has none."""
     container[key] = value
+    if not hasattr(container, "marks"):
+        return
     place = mark or container.mark
     container.marks[key] = place
     if isinstance(container, MarkedDict):

@@ -190,6 +190,10 @@ class Coordinator:
                 return
         while not self.scoring.told(record, at.kind):
             if not self._takes(at, key):
+                if not self.ledger.owns(at.kind, at.place):
+                    # the connection was lost for a while, and another coordinator went on with it
+                    record.attrs |= {"state": "failed", "reason": "another coordinator took it"}
+                    return
                 yield Known()
                 continue
             try:

@@ -192,7 +192,7 @@ class Proposals:
         self.study = optuna.create_study(directions=directions)
         self.study.add_trials(finished)
         self._numbers = {number_of(trial) for trial in finished}
-        self._next = 0
+        self._next, self._learned = 0, len(finished)
 
     def next_number(self, taken: Container[int] = ()) -> int:
         """The lowest number that is neither finished, nor asked for, nor taken by others."""
@@ -229,7 +229,10 @@ class Proposals:
             return self.study.tell(trial, state=TrialState.PRUNED)
         return self.study.tell(trial, list(values))
 
-    def hear(self, finished: FrozenTrial) -> None:
-        """Learn of a trial that another coordinator finished."""
-        self._numbers.add(number_of(finished))
-        self.study.add_trial(finished)
+    def learn(self, finished: Sequence[FrozenTrial]) -> None:
+        """Take over what another coordinator finished; the list only grows from call to call."""
+        for trial in finished[self._learned :]:
+            if number_of(trial) not in self._numbers:
+                self._numbers.add(number_of(trial))
+                self.study.add_trial(trial)
+        self._learned = len(finished)

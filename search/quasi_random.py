@@ -12,7 +12,6 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from scipy.stats import qmc
 
 from archspec.domains import Choice, Domain
 
@@ -51,6 +50,9 @@ def at_share(domain: Domain, share: float) -> Any:
 
 @lru_cache(maxsize=4)
 def _block(dimensions: int, stream: tuple[int, ...], block: int) -> np.ndarray:
+    # half a second to import, for a sampler that is seldom asked for
+    from scipy.stats import qmc
+
     generator = np.random.default_rng(np.random.SeedSequence([*stream, dimensions]))
     sequence = qmc.Sobol(dimensions, scramble=True, rng=generator)
     if block:

@@ -114,11 +114,13 @@ class Search:
             self.trials.check()
             for kind in self._kinds:
                 self.trials.hear(kind)
-            self._pass()
             # what others have in work is theirs to finish, unless they are lost
-            while self.trials.others(*self.info.kinds):
-                time.sleep(AGAIN)
+            while True:
+                others = self.trials.others(*self.info.kinds)
                 self._pass()
+                if not others and not self.trials.others(*self.info.kinds):
+                    break
+                time.sleep(AGAIN)
 
     def _pass(self) -> None:
         """All that nobody else is at."""
@@ -151,18 +153,20 @@ class Search:
 
         def start(going: int) -> Steps | None:
             with ledger.turn():
-                for trial in self.trials.hear(kind) if self.trials.shared else ():
-                    proposals.hear(trial)
-                others = ledger.claimed(kind)
-                number = proposals.next_number(others)
-                at_work = going + len(others)
-                if self.trials.done[kind] + at_work >= wanted or number >= most:
-                    return None
-                if number >= HOPELESS and self.trials.hopeless(kind):
-                    return None
-                if not ledger.claim(kind, number, ""):
-                    # another took it a moment ago: next time it is among the others'
-                    return None
+                while True:
+                    # claims first: what is written in between is then heard of
+                    others = ledger.claimed(kind)
+                    if self.trials.shared:
+                        self.trials.hear(kind)
+                        proposals.learn(self.folder.trials(kind))
+                    number = proposals.next_number(others)
+                    at_work = going + len(others)
+                    if self.trials.done[kind] + at_work >= wanted or number >= most:
+                        return None
+                    if number >= HOPELESS and self.trials.hopeless(kind):
+                        return None
+                    if ledger.claim(kind, number, ""):
+                        break
                 asked = proposals.ask(number)
             return self._proposed(proposals, asked, At(kind, number, number, wanted))
 

@@ -28,10 +28,17 @@ def read_trials(connection: Connection, study_id: int, after: int = -1) -> list[
     trials = models.TrialModel.__table__
     within = (trials.c.study_id == study_id) & (trials.c.trial_id > after)
 
+    # first: what is committed while the other tables are read is read the next time
+    wanted = select(
+        trials.c.trial_id, trials.c.number, trials.c.state,
+        trials.c.datetime_start, trials.c.datetime_complete,
+    )  # fmt: skip
+    found = connection.execute(wanted.where(within).order_by(trials.c.trial_id)).fetchall()
+
     def rows(model: Any, order: str, *names: str) -> Any:
         table = model.__table__
-        wanted = select(table.c.trial_id, *(table.c[name] for name in names))
-        joined = wanted.join(trials, trials.c.trial_id == table.c.trial_id)
+        columns = select(table.c.trial_id, *(table.c[name] for name in names))
+        joined = columns.join(trials, trials.c.trial_id == table.c.trial_id)
         return connection.execute(joined.where(within).order_by(table.c[order]))
 
     # few domains are told apart, however many parameters have them
@@ -40,8 +47,8 @@ def read_trials(connection: Connection, study_id: int, after: int = -1) -> list[
     domains: Rows = defaultdict(dict)
     named = ("param_name", "param_value", "distribution_json")
     for one, name, value, text in rows(models.TrialParamModel, "param_id", *named):
-        domains[one][name] = found = domain(text)
-        params[one][name] = found.to_external_repr(value)
+        domains[one][name] = domain(text)
+        params[one][name] = domains[one][name].to_external_repr(value)
     user: Rows = defaultdict(dict)
     system: Rows = defaultdict(dict)
     for told, model, order in (
@@ -58,10 +65,6 @@ def read_trials(connection: Connection, study_id: int, after: int = -1) -> list[
     named = ("step", "intermediate_value", "intermediate_value_type")
     for one, step, value, kind in rows(step_model, "trial_intermediate_value_id", *named):
         steps[one][step] = step_model.stored_repr_to_intermediate_value(value, kind)
-    wanted = select(
-        trials.c.trial_id, trials.c.number, trials.c.state,
-        trials.c.datetime_start, trials.c.datetime_complete,
-    )  # fmt: skip
     return [
         FrozenTrial(
             number=number,
@@ -77,9 +80,7 @@ def read_trials(connection: Connection, study_id: int, after: int = -1) -> list[
             intermediate_values=steps.get(one, {}),
             trial_id=one,
         )
-        for one, number, state, start, end in connection.execute(
-            wanted.where(within).order_by(trials.c.trial_id)
-        )
+        for one, number, state, start, end in found
     ]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -21,8 +21,10 @@ from optuna.storages import RDBStorage
 from optuna.storages._rdb import models
 from sqlalchemy import func, insert, select, update
 
+from search.trial_reading import read_trials
+
 if TYPE_CHECKING:
-    from optuna.trial import FrozenTrial
+    from optuna.trial import FrozenTrial, TrialState
     from sqlalchemy import Connection
 
 #: what is done in the transaction of a trial
@@ -43,6 +45,19 @@ class TrialStorage(RDBStorage):
             yield
         finally:
             self._check = None
+
+    def _get_trials(
+        self,
+        study_id: int,
+        states: Container[TrialState] | None,
+        included_trial_ids: set[int],
+        trial_id_greater_than: int,
+    ) -> list[FrozenTrial]:
+        """A hook of RDBStorage, under Study.get_trials."""
+        if states is not None or included_trial_ids:
+            return super()._get_trials(study_id, states, included_trial_ids, trial_id_greater_than)
+        with self.engine.connect() as connection:
+            return read_trials(connection, study_id, trial_id_greater_than)
 
     def _create_new_trial(
         self, study_id: int, template_trial: FrozenTrial | None = None

@@ -17,7 +17,7 @@ from search.rungs import Defaults, asked_rungs
 
 #: a text score, another one, training that is pruned, and finalists
 SENTENCE = (
-    "24 by params, 10 by depth, 6 by train for 9 epochs, then 2 by train for 12 epochs with 2 seeds"
+    "18 by params, 8 by depth, 5 by train for 9 epochs, then 2 by train for 12 epochs with 2 seeds"
 )
 
 

@@ -54,8 +54,8 @@ def best(rows: pd.DataFrame, count: int) -> set[int]:
 def test_the_best_of_each_rung_climb(frame: pd.DataFrame) -> None:
     assert set(frame["kind"]) == {"search", "random", "rung2", "rung3", "rung4"}
     below = of_kind(frame, "search")
-    assert (below["state"] == "scored").sum() == 24
-    for kind, count in (("rung2", 10), ("rung3", 6), ("rung4", 2)):
+    assert (below["state"] == "scored").sum() == 18
+    for kind, count in (("rung2", 8), ("rung3", 5), ("rung4", 2)):
         here = of_kind(frame, kind)
         assert set(here.index) == best(below, count)
         assert len(here) == count
@@ -97,7 +97,7 @@ def test_short_trainings_are_pruned_and_finalists_are_not(frame: pd.DataFrame) -
 def test_a_front_climbs_where_there_are_two_objectives(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = made_ladder(tmp_path / "run", "20 by activations, 8 by depth, 3 by params")
+    folder = made_ladder(tmp_path / "run", "16 by activations, 6 by depth, 3 by params")
     climb(folder, monkeypatch)
     search = of_kind(folder.frame(), "search")
     rows = search[search["state"] == "scored"]
@@ -108,8 +108,8 @@ def test_a_front_climbs_where_there_are_two_objectives(
         if not any(s >= score and f <= flops and (s, f) != (score, flops) for _, s, f in pairs)
     }
     climbed = set(numbers(folder, "rung2"))
-    assert len(climbed) == 8
-    assert climbed <= front if len(front) >= 8 else front <= climbed
+    assert len(climbed) == 6
+    assert climbed <= front if len(front) >= 6 else front <= climbed
     # the cheapest of the front stays in
     assert min(front, key=lambda of: search.loc[of, "flops"]) in climbed
 
@@ -121,7 +121,7 @@ def test_a_climb_that_is_stopped_anywhere_ends_as_the_uninterrupted_one(
     whole = made_ladder(tmp_path / "whole", iso=iso)
     climb(whole, monkeypatch)
     parts = made_ladder(tmp_path / "parts", iso=iso)
-    for count in (20, 9, 4, 5, 3, 1):
+    for count in (14, 9, 5, 4, 2):
         with pytest.raises(KeyboardInterrupt):
             climb(RunFolder.open(parts.path), monkeypatch, interrupt_after(count))
     climb(RunFolder.open(parts.path), monkeypatch)
@@ -169,7 +169,7 @@ def test_a_run_asked_for_more_climbs_anew_and_keeps_what_is_there(
     climb(folder, monkeypatch)
     with pytest.raises(RunError, match="second rung .* has 4 networks.* got --trials 4"):
         folder.ask_for(4)
-    folder.ask_for(30)
+    folder.ask_for(20)
     before = numbers(folder, "rung2")
     climb(RunFolder.open(folder.path), monkeypatch)
     frame = folder.frame()
@@ -187,7 +187,7 @@ def test_data_that_changed_is_told_before_a_rung_goes_on(
     assert finished.info.ladder[1].training.train_count == 1294, "1438 digits but a tenth"
     parts = made_ladder(tmp_path / "parts", iso=True)
     with pytest.raises(KeyboardInterrupt):
-        climb(parts, monkeypatch, interrupt_after(24 + 2 + 10 + 3))
+        climb(parts, monkeypatch, interrupt_after(18 + 2 + 8 + 3))
     asked = json.loads((parts.path / "run.json").read_text())
     asked["ladder"][1]["training"]["train_count"] = 1000
     (parts.path / "run.json").write_text(json.dumps(asked))

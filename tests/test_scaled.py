@@ -75,6 +75,13 @@ def test_two_budgets_bind_by_the_tighter_one() -> None:
     assert all(share <= 1 for share in shares.values())
 
 
+def test_a_network_that_no_text_holds_is_scaled_too() -> None:
+    small = small_images(read_spec("resnet18"), 32)
+    scaled, used, _ = scale_to(small, read_rule("width"), {"flops": 100e6})
+    assert 0.98 <= used <= 1
+    assert used == totals(plan_network(scaled.spec)).flops / 100e6
+
+
 def test_each_rule_moves_its_own_knob_alone() -> None:
     spec = read_spec("resnet50")
     before = [(stage.width, stage.count) for stage in spec.stages]

@@ -274,6 +274,7 @@ def search(
     from search.budgets import budgets_of
     from search.folder import RunFolder, RunInfo, on_storage, versions_here
     from search.ladder import read_ladder
+    from search.joining import refuse_taken
     from search.measuring import make_measuring
     from search.metrics import objectives_of
     from search.proposals import GUIDED, check_sampler
@@ -383,6 +384,7 @@ def search(
     path = out or free_folder(_stem(read.name, budgets))
     if storage is not None:
         info = on_storage(info, storage, path.name)
+        refuse_taken(info)
     folder = RunFolder.create(path, info)
     go_on(folder, as_json, helpers)
 

@@ -35,9 +35,11 @@ def resume_search(
 def go_on(folder: RunFolder, as_json: bool, helpers: WorkersAsked | None = None) -> None:
     """Go on with a run to its end, by these workers, and tell what it found."""
     from archspec.cli.found import finish
+    from search.joining import publish
     from search.progress import watched
 
     info = folder.info
+    publish(folder)
     if not as_json:
         seen = "read off the text" if info.device == "text" else f"on {info.data}, {info.device}"
         typer.echo(
