@@ -121,7 +121,9 @@ def best(
     rows = scored(_placed(frame), kind).dropna(subset=list(objectives))
     signs = [-1 if direction(key) == "maximize" else 1 for key in objectives]
     kept = nondominated(rows[list(objectives)].to_numpy(float) * signs)
-    order = rows[kept].sort_values([metric.key, "number"], ascending=[metric.better == "lower", True])
+    order = rows[kept].sort_values(
+        [metric.key, "number"], ascending=[metric.better == "lower", True]
+    )
     return tuple(map(int, order["row"]))
 
 

@@ -162,7 +162,7 @@ class Coordinator:
                 with self.ledger.turn():
                     if self.shared:
                         self.hear(kind)
-                    if item.finished() or not self.ledger.claim(kind, place, ""):
+                    if item.finished() or not self.ledger.claim(kind, item.number, ""):
                         continue
                 return self._item(item, At(kind, place, item.number, len(items), counted=False))
             return None
@@ -190,7 +190,7 @@ class Coordinator:
                 return
         while not self.scoring.told(record, at.kind):
             if not self._takes(at, key):
-                if not self.ledger.owns(at.kind, at.place):
+                if not self.ledger.owns(at.kind, at.number):
                     # the connection was lost for a while, and another coordinator went on with it
                     record.attrs |= {"state": "failed", "reason": "another coordinator took it"}
                     return
@@ -233,7 +233,9 @@ class Coordinator:
         if self.shared:
             with self.ledger.turn():
                 self.hear(at.kind)
-                if self.scoring.knows(key, at.kind) or not self.ledger.claim(*at[:2], key):
+                if self.scoring.knows(key, at.kind) or not self.ledger.claim(
+                    at.kind, at.number, key
+                ):
                     return False
         self._at_work.add((at.kind, key))
         return True
@@ -250,7 +252,7 @@ class Coordinator:
 
     def finish(self, finished: FrozenTrial, record: Record, at: At) -> None:
         """Keep a finished trial, unless another coordinator was given it in the meantime."""
-        kept = self.ledger.write(at.kind, at.place, self.folder.study(at.kind), finished)
+        kept = self.ledger.write(at.kind, at.number, self.folder.study(at.kind), finished)
         if kept and not self.shared:
             self._heard[at.kind] += 1
             self._count(at.kind, record.attrs)

@@ -70,6 +70,16 @@ class MadeInfo:
     ladder: tuple[()] = ()
 
     @property
+    def objectives(self) -> tuple[str, ...]:
+        """The score, and unless all land there what the first budget bounds."""
+        return ("score",) if self.iso else ("score", self.first)
+
+    @property
+    def first(self) -> str:
+        """What the first budget bounds."""
+        return self.budgets[0].quantity
+
+    @property
     def title(self) -> str:
         """What is searched."""
         return self.space

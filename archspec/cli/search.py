@@ -273,8 +273,8 @@ def search(
     from archspec.train.sources import DIGITS
     from search.budgets import budgets_of
     from search.folder import RunFolder, RunInfo, on_storage, versions_here
-    from search.ladder import read_ladder
     from search.joining import refuse_taken
+    from search.ladder import read_ladder
     from search.measuring import make_measuring
     from search.metrics import objectives_of
     from search.proposals import GUIDED, check_sampler
