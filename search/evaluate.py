@@ -73,7 +73,12 @@ class Evaluator:
         self.training, self.scorer = training, None
         if setting.training is None:
             self.scorer = Scorer(
-                setting.score, setting.data, setting.batch, setting.seed, setting.device
+                setting.score,
+                setting.data,
+                setting.batch,
+                setting.seed,
+                setting.device,
+                table=setting.table,
             )
         elif training is None:
             self.training = Training(setting.training, setting.data, setting.device)

@@ -202,6 +202,9 @@ class Search:
         if not aimed.measured:
             laws[aimed.quantity] *= share
         if not self.info.measured:
+            if at.kind == "search" and self.info.sampler == GUIDED:
+                # the sampler has just fitted it
+                return _timed(lambda _: self._landscape.candidate(trial.params), laws, spent)
             return _timed(land, laws, spent)
         # what only a measurement tells: fitted, measured, and fitted again to less where it is slow
         descent = Descent(laws, self._seen, share if aimed.measured else 1.0, self.space.fits)

@@ -10,11 +10,12 @@ from search.evaluate import TRAINED, Evaluator, Outcome, ScoreJob, Setting
 from search.folder import RunInfo
 from search.pruning import Curve, Judge, curve_of
 from search.record import Record
+from search.scores.catalog import TABLE
 
 
 def setting_of(info: RunInfo) -> Setting:
     """What the networks of a run are scored under."""
-    table = info.space_text if info.score.startswith("table:") else None
+    table = info.space_text if info.score.startswith(TABLE) else None
     return Setting(info.score, info.data, info.batch, info.seed, info.device, info.training, table)
 
 

@@ -7,7 +7,7 @@ from archspec.plan import SequencePlan, StagePlan
 
 def block_words(block: SequencePlan) -> str:
     """The units of a block, such as `lpu + lmhsa + irffn`."""
-    return " + ".join(key.partition("#")[0] for key, _ in block.items)
+    return " + ".join(key.partition("#")[0] for key, _ in block.items) or "identity"
 
 
 def stage_words(stage: StagePlan) -> str:

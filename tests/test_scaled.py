@@ -16,6 +16,7 @@ from archspec.scaling.rule import parse_rule, read_rule
 from archspec.scaling.scaled import Scaler
 from archspec.scaling.solve import scale_to
 from archspec.scaling.text import short_text
+from archspec.small import small_images
 from archspec.spec import parse_spec, read_spec
 
 #: networks of every kind: stem tied to the first stage, exact heads, groups, turns, spelled blocks

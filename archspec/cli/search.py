@@ -283,6 +283,7 @@ def search(
     from search.run import grid_of
     from search.rungs import MANY, MANY_SAMPLER, Defaults, RungInfo, asked_rungs, refuse_options
     from search.scores import DEFAULT, TRAIN, Scorer
+    from search.scores.catalog import TABLE
     from search.workers import WorkersAsked, check_workers
 
     helpers = WorkersAsked(workers, ray, gpus_each, device)
@@ -353,7 +354,11 @@ def search(
                 "prune": prune,
             }
         )
-        scorer = Scorer(score or DEFAULT, data, batch or BATCH, seed, device)
+        if score is not None and score.startswith(TABLE):
+            # a run may be resumed from another folder
+            score = TABLE + str(Path(score.removeprefix(TABLE)).resolve())
+        table = read.dump()
+        scorer = Scorer(score or DEFAULT, data, batch or BATCH, seed, device, table=table)
         where, label = scorer.check(), scorer.label
     info = RunInfo(
         space=read.name,
