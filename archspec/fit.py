@@ -116,14 +116,15 @@ def used_share(total: Totals, limits: Mapping[str, float]) -> float:
     return max(BOUNDED[name](total) / limit for name, limit in limits.items())
 
 
-def fit(spec: NetworkSpec, room: Room, limits: Mapping[str, float]) -> Fitted:
+def fit(spec: NetworkSpec, room: Room, limits: Mapping[str, float], reach: bool = True) -> Fitted:
     """The spec moved inside its room until it uses 98% to 100% of its tightest limit.
 
-    limits: flops, params, activations (counts) or traffic (bytes) of one image.
+    limits: flops, params, activations (counts) or traffic (bytes) of one image. Without `reach`
+    the nearest below is taken where none comes there: `used` tells.
     Raises FitError with the reason where no such network exists, SpecError where a candidate
     breaks a law of the language.
     """
-    return _Solver(room, limits).solve(spec)
+    return _Solver(room, limits).solve(spec, ENOUGH if reach else 0.0)
 
 
 def within(spec: NetworkSpec, limits: Mapping[str, float]) -> Fitted:
@@ -171,13 +172,13 @@ class _Solver:
         self.exceeded = False
         self.known: dict[object, _Point] = {}
 
-    def solve(self, spec: NetworkSpec) -> Fitted:
+    def solve(self, spec: NetworkSpec, least: float = ENOUGH) -> Fitted:
         point = self._by_width(spec)
         for lever in (self._by_depth, self._by_resolution):
             if ENOUGH <= point.used <= 1:
                 break
             point = lever(spec, point)
-        if ENOUGH <= point.used <= 1:
+        if least <= point.used <= 1:
             return Fitted(point.spec, point.plan, point.used, self.tries)
         raise FitError(self._reason(point))
 

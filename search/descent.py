@@ -14,15 +14,18 @@ from typing import Any, NamedTuple
 
 from archspec.cost import totals
 from archspec.errors import ArchspecError, SpecError
+from archspec.fit import fit
 from archspec.planning import plan_network
+from archspec.quantities import Quantity, format_quantity
 from archspec.spec import NetworkSpec
+from archspec.template import Pick
 from search.rule_space import RuleSpace
-from search.space import Space, drawn
+from search.space import Candidate, Landing, Space, drawn
 
 #: networks that are measured for one candidate
 TRIES = 4
-#: where no network lands on a guess: it may lie between two steps, or beyond what the blocks can
-#: have, so these shares of it come next
+#: where no network is had on a guess, such as beyond what a rule can grow to, these shares of it
+#: come next
 SHARES = (0.95, 0.85, 0.7, 0.5, 0.3)
 #: what a lower try aims at, as a share of the limit
 AIM = 0.97
@@ -57,6 +60,24 @@ def load_of(values: Mapping[str, float | None], limits: Mapping[str, float]) -> 
     return max(loads, default=None)
 
 
+def refusal(
+    values: Mapping[str, float | None], limits: Mapping[str, float], device: str
+) -> str | None:
+    """Which limit a network breaks that was measured before, such as `latency: 5.9 ms on cuda,
+    above 5 ms (measured before)`; None where none is known to be broken."""
+    for quantity, limit in limits.items():
+        load = load_of(values, {quantity: limit})
+        if load is None or load <= 1:
+            continue
+        unit, side = ("seconds", "above") if quantity == "latency" else (quantity, "below")
+        value = format_quantity(Quantity(float(f"{values[quantity]:.2e}"), unit))
+        return (
+            f"{quantity}: {value} on {device}, {side} {format_quantity(Quantity(limit, unit))} "
+            "(measured before)"
+        )
+    return None
+
+
 def seen_of(finished: Iterable[Mapping[str, Any]], limits: Mapping[str, float]) -> list[Seen]:
     """What the attributes of finished trials tell: those with `flops` and all measured limits."""
     loads = ((attrs.get("flops"), load_of(attrs, limits)) for attrs in finished)
@@ -76,6 +97,23 @@ def samples(space: Space | RuleSpace) -> list[NetworkSpec]:
         except SpecError:  # unlucky: a law breaks among these picks
             continue
     return [found[flops] for flops in sorted(found)]
+
+
+def below(space: Space | RuleSpace, pick: Pick) -> Landing:
+    """The network that these picks name, moved to the nearest below limits that are a guess,
+    whatever share it uses; raises FitError and SpecError as Space.propose does."""
+    if isinstance(space, RuleSpace):
+        rule = space.rules.rule(pick)
+        return lambda limits: space.land(rule, limits, enough=0.0)
+    if not space.fits:
+        return space.propose(pick)
+    spec = space.spec(pick)
+
+    def land(limits: Mapping[str, float]) -> Candidate:
+        fitted = fit(spec, space.room, limits, reach=False)
+        return Candidate(fitted.spec, fitted.plan, fitted.used)
+
+    return land
 
 
 def calibrated(
@@ -116,11 +154,15 @@ def fewer_flops(tried: Sequence[Seen]) -> float | None:
     """The FLOPs to fit a candidate to after these tries, the last of which broke a limit.
 
     Time is taken to go with FLOPs at first, then with the power of them that the last two tries
-    tell. None where that is no way out: too many tries, or far fewer FLOPs took hardly less time.
+    tell. What did not fit the memory has an infinite load, which tells no pace: half of it comes
+    next. None where that is no way out: too many tries, or far fewer FLOPs took hardly less time.
     """
-    *before, last = tried
+    last = tried[-1]
     if len(tried) >= TRIES:
         return None
+    if last.load == math.inf:
+        return last.flops / 2
+    before = [one for one in tried[:-1] if one.load < math.inf]
     power = 1.0
     if before:
         fewer = math.log(before[-1].flops / last.flops)
@@ -141,7 +183,8 @@ class Descent:
 
         descent = Descent(laws, seen)
         while (limits := descent.limits()) is not None:
-            ...  # fit to the limits; where that fails descent.missed(error)
+            ...  # fit to the limits, or below them where descent.guesses; descent.missed(error)
+            ...  # where that fails
             ...  # measure; descent.met(flops, load, reason) says whether it is done
     """
 
@@ -172,13 +215,19 @@ class Descent:
         return {**self._laws, "flops": self._flops} if bounded else dict(self._laws)
 
     @property
+    def guesses(self) -> bool:
+        """Whether the FLOPs to fit to are a guess: then the nearest network below them will do,
+        where a law's limit is landed on."""
+        return self._flops is not None and self._flops < self._law
+
+    @property
     def reason(self) -> str:
         """Why there is no way out."""
         return "; ".join(self._told)
 
     def missed(self, reason: str) -> None:
         """No network lands on the limits. Where the FLOPs are a guess, fewer may do."""
-        if self._flops is None or self._flops >= self._law or self._missed == len(SHARES):
+        if self._flops is None or not self.guesses or self._missed == len(SHARES):
             self._told.append(reason)
             self._flops = None
         else:
@@ -200,10 +249,12 @@ class Descent:
 __all__ = [
     "Descent",
     "Seen",
+    "below",
     "calibrated",
     "fewer_flops",
     "first_flops",
     "load_of",
+    "refusal",
     "samples",
     "seen_of",
 ]

@@ -5,12 +5,14 @@ A job is plain data, so that it runs in this process, in another one or on anoth
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from archspec.errors import RunError, ScoreError, SpecError, TrainError
+from archspec.errors import OutOfMemory, RunError, ScoreError, SpecError, TrainError
 from archspec.planning import plan_network
 from archspec.spec import NetworkSpec
 from search.measuring import Measuring
@@ -132,13 +134,30 @@ def evaluator(setting: Setting) -> Evaluator:
     return Evaluator(setting)
 
 
+@lru_cache(maxsize=4)
+def _foreign(measuring: Measuring) -> str | None:
+    """Why this process's device is not the run's; None where it is. Each worker has its own."""
+    try:
+        measuring.check()
+    except (RunError, TrainError) as error:
+        return str(error)
+    return None
+
+
 def measure(job: MeasureJob) -> Outcome:
     """What was measured: `load`, the largest share of a limit; what a trial records, under `told`;
-    and the reason where a limit is broken. Where nothing could be measured, state and reason."""
+    and the reason where a limit is broken. What does not fit the memory has an infinite load, for
+    a smaller network may. Where nothing could be measured, state and reason."""
     from search.measuring import measured
 
+    if (foreign := _foreign(job.measuring)) is not None:
+        return {"state": "failed", "reason": foreign}
+    started = time.perf_counter()
     try:
         found = measured(job.spec, job.measuring, job.limits)
+    except OutOfMemory as error:
+        spent = time.perf_counter() - started
+        return {"load": math.inf, "told": {}, "reason": str(error), "seconds": spent}
     except (SpecError, TrainError) as error:
         return {"state": "failed", "reason": str(error)}
     spreads = {f"{name}_tenths": list(ends) for name, ends in found.spreads.items()}

@@ -28,8 +28,9 @@ from pydantic import ConfigDict, Field
 from archspec.errors import ArchspecError, RunError
 from archspec.runs import locked, make_folder, read_record, versions_of, write_whole, written
 from archspec.train.unchanged import Counts
-from search.budgets import Budget, law_limits, measured_limits
+from search.budgets import MEASURABLE, Budget, law_limits, measured_limits
 from search.measuring import Measuring
+from search.metrics import check_objectives
 from search.protocol import Protocol
 from search.rungs import RungInfo, rung_kinds
 
@@ -90,8 +91,8 @@ class RunInfo:
     data: str
     batch: int
     device: str
-    trials: int
-    random_trials: int
+    trials: Annotated[int, Field(ge=0)]
+    random_trials: Annotated[int, Field(ge=0)]
     shipped: bool
     versions: dict[str, str] = field(default_factory=dict)
     created: str = ""
@@ -104,9 +105,16 @@ class RunInfo:
     ladder: tuple[RungInfo, ...] = ()
 
     def __post_init__(self) -> None:
+        if not self.budgets:
+            raise RunError("run.json is damaged: a search has a budget")
         if not self.objectives:
             chosen = ("score",) if self.iso else ("score", self.first)
             object.__setattr__(self, "objectives", chosen)
+        check_objectives(self.objectives)
+        measured = [budget.quantity for budget in self.budgets if budget.measured]
+        asked = {*measured, *self.objectives} & set(MEASURABLE)
+        if asked - set(self.measuring.quantities if self.measuring else ()):
+            raise RunError(f"run.json is damaged: {' and '.join(sorted(asked))} without measuring")
 
     @property
     def title(self) -> str:
@@ -333,6 +341,8 @@ class RunFolder:
             "seconds", "finished",
         ]  # fmt: skip
         frame = pd.DataFrame(rows)
+        # of a run that has not begun, too
+        columns += [key for key in self.info.objectives if key not in columns]
         for column in columns:
             if column not in frame:
                 frame[column] = None

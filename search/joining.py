@@ -47,8 +47,15 @@ def publish(folder: RunFolder) -> None:
     """Let other machines join a run that is on a shared database; nothing to do for another."""
     if folder.info.study is not None:
         study = folder.study("search")
-        if ASKED not in study.user_attrs:
-            study.set_user_attr(ASKED, json.dumps(asdict(folder.info)))
+        info = folder.info
+        if (text := study.user_attrs.get(ASKED)) is not None:
+            # of what another machine asks, on a device of its own, only more trials are the run's
+            asked = json.loads(text)
+            if asked["trials"] >= info.trials:
+                return
+            study.set_user_attr(ASKED, json.dumps(asked | {"trials": info.trials}))
+        else:
+            study.set_user_attr(ASKED, json.dumps(asdict(info)))
 
 
 def find_run(url: str, name: str | None) -> SharedRun:

@@ -81,6 +81,17 @@ def objectives_of(
     keys = [part.strip().casefold() for text in texts for part in text.split(",")]
     if not keys:
         return ("score",) if iso else ("score", first)
+    check_objectives(keys)
+    if iso and first in keys:
+        raise RunError(
+            f"--iso lands every candidate at the limit of {first}, so {first} is no objective; "
+            "leave one of both out"
+        )
+    return tuple(keys)
+
+
+def check_objectives(keys: Sequence[str]) -> None:
+    """Raise RunError for an unknown key, one that is there twice, and more than three."""
     for place, key in enumerate(keys):
         if key not in OBJECTIVES:
             raise RunError(f"no objective is called {key!r}: {did_you_mean(key, OBJECTIVES)}")
@@ -91,9 +102,3 @@ def objectives_of(
             f"objectives <= {MOST_OBJECTIVES} must hold, but got {len(keys)}: {', '.join(keys)}; "
             "a --budget bounds what need not be as low as can be"
         )
-    if iso and first in keys:
-        raise RunError(
-            f"--iso lands every candidate at the limit of {first}, so {first} is no objective; "
-            "leave one of both out"
-        )
-    return tuple(keys)

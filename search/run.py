@@ -48,7 +48,7 @@ from search.space import TARGET, Candidate, Landing, Space
 from search.workers import Workers
 
 if TYPE_CHECKING:
-    from search.guided.landscape import Landscape
+    from search.guided.landscape import SpaceLandscape
 
 #: by default candidates aim between this share of the ceiling and the ceiling
 TARGETS = Range(0.25, 1.0, log=True)
@@ -245,7 +245,7 @@ class Search:
         return aims | self.space.parameters
 
     @cached_property
-    def _landscape(self) -> Landscape:
+    def _landscape(self) -> SpaceLandscape:
         from search.guided.landscape import SpaceLandscape
 
         # where all limits are measured, what is proposed is looked at near them

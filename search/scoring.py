@@ -45,7 +45,7 @@ class Scoring:
         self._known: dict[str, dict[str, Any]] = {}
         #: (kind, architecture) of what a kind has had: a repeat within a kind does not count
         self._had: set[tuple[str, str]] = set()
-        #: by the same, what was trained in vain: it would be again
+        #: by the same, what was scored or trained in vain: it would be again
         self._lost: dict[tuple[str, str], dict[str, Any]] = {}
         #: attributes by architecture of what was measured
         self._measured: dict[str, dict[str, Any]] = {}
@@ -134,11 +134,11 @@ class Scoring:
         if state == "scored":
             self._known.setdefault(str(key), attrs)
             self._had.add((kind, str(key)))
+        if state in ("pruned", "failed") and key is not None:
+            self._lost.setdefault((kind, str(key)), attrs)
         protocol = self.info.training
         if protocol is None:
             return
-        if state in ("pruned", "failed"):
-            self._lost.setdefault((kind, str(key)), attrs)
         if state in ("scored", "pruned") and attrs.get("rungs"):
             by_time = protocol.minutes is not None
             cost, epochs = float(attrs[self.info.first]), attrs["epochs"]

@@ -15,14 +15,15 @@ from pathlib import Path
 import optuna
 import pytest
 from postgres_server import Server, postgres
-from tiny_runs import lasting, made_info, tiny_space
+from tiny_runs import FEW, lasting, made_info, tiny_space
 from typer.testing import CliRunner, Result
 
 from archspec.cli.join import app
+from archspec.cli.main import app as main_app
 from archspec.errors import RunError
 from search.folder import RunFolder, RunInfo, on_storage
 from search.joining import find_run, publish, refuse_taken
-from search.run import Search
+from search.run import MOST_PROPOSALS, Search
 from search.space import Space
 
 pytestmark = pytest.mark.postgresql
@@ -89,6 +90,50 @@ def test_a_joined_search_alone_equals_one_that_was_not_shared(
     alone = RunFolder.create(tmp_path / "alone", small(tmp_path))
     Search(alone).go()
     assert lasting(shared.frame()).equals(lasting(alone.frame()))
+
+
+def test_the_command_shares_its_run(server: Server, tmp_path: Path) -> None:
+    address = server.database()
+    words = ["search", tiny_space(tmp_path), "--budget", "12MFLOPs", "--score", "depth"]
+    words += ["--trials", 3, "--random", 1, "--no-shipped", "--sampler", "random"]
+    runner = CliRunner()
+    begun = runner.invoke(
+        main_app, [*map(str, words), "--storage", address, "--out", str(tmp_path / "run")]
+    )
+    assert begun.exit_code == 0, begun.output
+    again = runner.invoke(
+        main_app, [*map(str, words), "--storage", address, "--out", str(tmp_path / "else" / "run")]
+    )
+    assert again.exit_code == 2
+    assert "has a run called run already" in again.stderr
+    assert not (tmp_path / "else").exists()
+    more = runner.invoke(main_app, ["resume", str(tmp_path / "run"), "--trials", "5"])
+    assert more.exit_code == 0, more.output
+    joined = runner.invoke(
+        main_app, ["join", address, "run", "--out", str(tmp_path / "joined"), "--json"]
+    )
+    assert joined.exit_code == 0, joined.output
+    rows = json.loads(joined.stdout)
+    assert sum(row["kind"] == "search" and row["state"] == "scored" for row in rows) == 5
+
+
+def test_networks_that_cannot_be_scored_are_no_end(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three networks, each without a score: proposed again they are told so, not waited for."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "never_scores.py").write_text(
+        "def score(probe):\n    raise ValueError('no score')\n", encoding="utf-8"
+    )
+    info = made_info(
+        FEW, score="never_scores:score", sampler="random", trials=2, random_trials=0, iso=True
+    )
+    folder = RunFolder.create(tmp_path / "run", on_storage(info, server.database(), "run"))
+    go(folder)
+    frame = folder.frame()
+    assert set(frame["state"]) == {"failed"}
+    assert len(frame) == 2 * MOST_PROPOSALS
+    assert frame["reason"].str.startswith("as before").sum() == len(frame) - 3
 
 
 def test_no_password_is_kept(

@@ -22,6 +22,7 @@ from typer.testing import CliRunner, Result
 from archspec.cli.main import app
 from archspec.runs import locked
 from search.folder import RunFolder
+from search.proposals import SINGLE
 from search.run import Search
 from search.scores import Scored, Scorer
 
@@ -41,12 +42,14 @@ def assert_same(run: RunFolder, other: RunFolder) -> None:
 
 # Stopped and resumed in one process ---------------------------------------------------------------
 
-#: trials beyond each sampler's random start: 10 of TPE and GP, the first 20 of NSGA-II
-TRIALS = {"tpe": 14, "nsga2": 28, "gp": 11, "random": 6}
+#: trials beyond each sampler's start: 10 of TPE and GP, the first 20 of NSGA-II, 6 of ours
+TRIALS = {"guided": 8, "tpe": 14, "nsga2": 28, "gp": 11, "cmaes": 14, "qmc": 6, "random": 6}
 
 
-@pytest.mark.parametrize("iso", [False, True])
-@pytest.mark.parametrize("sampler", TRIALS)
+@pytest.mark.parametrize(
+    ("sampler", "iso"),
+    [(sampler, iso) for sampler in TRIALS for iso in (False, True) if iso or sampler not in SINGLE],
+)
 def test_a_resumed_search_equals_the_uninterrupted_one(
     tmp_path: Path, sampler: str, iso: bool
 ) -> None:

@@ -208,7 +208,8 @@ def _print_rules(folder: RunFolder, frame: pd.DataFrame, rules: dict[int, Path])
     if told := held_words(held(frame, folder.info.seed, asked.larger)):
         typer.echo(told)
     first = next(iter(rules.values()))
-    further = [replace(one, limit=ONE_SIZE * one.limit).exact for one in folder.info.budgets]
+    laws = [one for one in folder.info.budgets if not one.measured]
+    further = [replace(one, limit=ONE_SIZE * one.limit).exact for one in laws]
     ceilings = [word for one in further[1:] for word in ("--and", one)]
     command = ["archspec", "scale", asked.source, "--rule", str(first), "--to", further[0]]
     typer.echo(f"rules in {first.parent}; go on with: {shlex.join([*command, *ceilings])}")

@@ -51,10 +51,14 @@ def join(
 
     from archspec.cli.search_runs import resume_search
     from archspec.runs import free_folder
+    from archspec.train.devices import checked_device
     from search.folder import RunFolder, on_storage
     from search.joining import find_run
-    from search.workers import WorkersAsked
+    from search.workers import WorkersAsked, check_workers
 
+    check_workers(WorkersAsked(workers, ray, gpus_each))
+    if device is not None:
+        checked_device(device)
     found = find_run(url, study)
     info = on_storage(found.info, url, found.name)
     if device is not None and info.device != "text":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from archspec.cost import totals
@@ -12,6 +13,7 @@ from archspec.domains import Domain
 from archspec.errors import FitError, SpecError
 from archspec.planning import plan_network
 from archspec.template import Pick, Template
+from search.descent import below
 from search.grid import Point
 from search.guided.known import known_points
 from search.guided.questions import Questions
@@ -67,8 +69,10 @@ class Landscape(Protocol):
 class SpaceLandscape:
     """The landscape of a space under limits.
 
-    parameters: the space's, and `target` where a candidate may aim below the first limit. limits:
-    ceilings of flops, params, activations or traffic; with none everything fits as it was picked.
+    parameters: the space's, and `target` where a candidate may aim below a limit. limits: ceilings
+    of flops, params, activations or traffic; with none everything fits as it was picked. aim: the
+    limit that `target` is a share of; None where it is a share of what is measured. guess: the
+    limits are where a measurement may lead, so the nearest network below them is looked at.
     """
 
     def __init__(
@@ -76,12 +80,15 @@ class SpaceLandscape:
         space: Space | RuleSpace,
         parameters: Mapping[str, Domain],
         limits: Mapping[str, float],
+        aim: str | None = None,
+        guess: bool = False,
     ) -> None:
-        self._space, self._limits = space, dict(limits)
+        self._space, self._limits, self._aim = space, dict(limits), aim
+        self._propose = partial(below, space) if guess else space.propose
         self._parameters = dict(parameters)
         fill = space.rules.fill if isinstance(space, RuleSpace) else Template(space.tree).fill
-        aim = {name: domain for name, domain in parameters.items() if name == TARGET}
-        self._questions = Questions(fill, aim, parameters)
+        target = {name: domain for name, domain in parameters.items() if name == TARGET}
+        self._questions = Questions(fill, target, parameters)
         self._costed: OrderedDict[str, Costed | None] = OrderedDict()
         self._whole: OrderedDict[str, Candidate | FitError | SpecError] = OrderedDict()
 
@@ -149,14 +156,13 @@ class SpaceLandscape:
 
     def _land(self, point: Point) -> Candidate:
         limits = dict(self._limits)
-        if TARGET in point and limits:
-            first = next(iter(limits))
-            limits[first] *= point[TARGET]
+        if TARGET in point and self._aim is not None:
+            limits[self._aim] *= point[TARGET]
         if not limits and isinstance(self._space, Space):
             # only a measurement tells whether it is too large
             spec = self._space.spec(lambda name, _: point[name])
             return Candidate(spec, plan_network(spec), 0.0)
-        return self._space.propose(lambda name, _: point[name])(limits)
+        return self._propose(lambda name, _: point[name])(limits)
 
     def _told(self, found: Candidate) -> Costed:
         total = totals(found.plan)

@@ -56,6 +56,10 @@ def check_workers(asked: WorkersAsked) -> None:
             raise RunError(f"GPUs a task are a fraction of one, or whole, but got {each:g}")
     if asked.count is not None and not 1 <= asked.count <= MOST:
         raise RunError(f"workers are 1 to {MOST}, but got {asked.count}")
+    if asked.ray is not None:
+        from search.workers.ray_actors import check_address
+
+        check_address(asked.ray)
 
 
 __all__ = ["WorkersAsked", "check_workers", "open_workers"]

@@ -286,8 +286,7 @@ def _join(ray: Any, address: str) -> None:
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address == "local":
         options["include_dashboard"] = False
-    elif address != "auto":
-        _reach(address)
+    check_address(address)
     try:
         # Ray puts the folder that it is called in first on its workers' path, where a file of a
         # person's could stand in for a library; `settle` appends it
@@ -300,8 +299,11 @@ def _join(ray: Any, address: str) -> None:
         ) from None
 
 
-def _reach(address: str) -> None:
-    """Raise RunError where nobody listens: Ray itself would try for minutes."""
+def check_address(address: str) -> None:
+    """Raise RunError where Ray is not installed, or nobody listens: it would try for minutes."""
+    _ray()
+    if address in ("local", "auto"):
+        return
     client = address.startswith("ray://")
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
