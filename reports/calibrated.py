@@ -91,7 +91,9 @@ def calibrate_command(info: RunInfo) -> str:
     space = given[0] if given and not given[0].startswith("-") else info.space
     command = ["archspec", "calibrate", space]
     for budget in info.budgets:
-        command += ["--budget", str(budget).replace(" ", "")]
+        # networks are compared at one cost that their texts tell
+        if not budget.measured:
+            command += ["--budget", budget.exact]
     return shlex.join([*command, "--data", info.data])
 
 

@@ -5,7 +5,7 @@ const COLUMNS = [
   ["Rank", (row, rank) => rank.get(row), (row, rank) => String(rank.get(row))],
   ["Trial", (row) => points.number[row], (row) => String(points.number[row])],
   ["Score", (row) => points.score[row], (row) => digits(points.score[row], 4)],
-  ...["flops", "params", "activations", "depth"].map((key) => {
+  ...["flops", "params", "activations", "depth", "latency", "throughput"].filter((key) => data.metrics[key]).map((key) => {
     const metric = data.metrics[key];
     const unit = key === "depth" ? "" : `, ${metric.short}`;
     const head = key === "flops" ? metric.short : metric.label + unit;

@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial
 
 from archspec.plan import NetworkPlan
 from archspec.spec import NetworkSpec
-from search.descent import load_of
+from search.descent import load_of, refusal
 from search.drive import Job, Known, Steps, drive
 from search.evaluate import Evaluator, MeasureJob, Outcome, ScoreJob, evaluate, evaluator
 from search.folder import RunFolder, RunInfo
@@ -23,6 +23,7 @@ from search.ledger import Alone, Ledger
 from search.record import Record, architecture_key, counts, facts, rule_facts
 from search.scores.training import Tell, Training
 from search.scoring import Scoring, check_score
+from search.shipped import shown_limits
 from search.space import Candidate
 from search.workers import Workers
 from search.workers.inline import Inline
@@ -207,24 +208,43 @@ class Coordinator:
         self, spec: NetworkSpec, record: Record, limits: Mapping[str, float], at: At
     ) -> Generator[Job | Known, Outcome, float]:
         """Put what is measured of a network into its record; returns the largest share of a limit,
-        and where one is broken, or nothing could be measured, there is a reason.
+        infinite where it does not fit the memory, and where one is broken there is a reason.
 
-        What is timed runs while nothing else does.
+        limits: none where whoever asks has no way to a smaller network; then one that cannot be
+        had is finished here, as is a shipped network far beyond the run's. Where nothing could be
+        measured, the record's state says so. What is timed runs while nothing else does.
         """
-        key = architecture_key(spec)
-        spent = record.attrs.setdefault("seconds", {})
-        spent.setdefault("measure", 0.0)
-        assert self.info.measuring is not None
-        if (known := self.scoring.measured(key)) is not None:
-            record.attrs |= known
-            return load_of(known, limits) or 0.0
-        outcome = yield self._job(MeasureJob(self.info.measuring, spec, limits), at, lone=True)
-        if "state" in outcome:
-            record.attrs |= outcome
+        if "state" in record.attrs:
             return math.inf
-        spent["measure"] += outcome["seconds"]
-        record.attrs |= outcome["told"] | {"reason": outcome["reason"]}
-        return float(outcome["load"])
+        asked, final = self.info.measuring, not limits
+        assert asked is not None
+        if final and at.kind == "shipped":
+            limits = shown_limits(self.info.measured)
+        # what an earlier try of the candidate was told is not this network's
+        for name in [name for name in record.attrs if name.startswith(asked.quantities)]:
+            del record.attrs[name]
+        spent = record.attrs.setdefault("seconds", {})
+        known = self.scoring.measured(architecture_key(spec)) or {}
+        reason = refusal(known, limits, asked.device)
+        # one that was refused before is known in part
+        if reason is not None or all(known.get(quantity) for quantity in asked.quantities):
+            spent.setdefault("measure", 0.0)
+            record.attrs |= known | {"reason": reason}
+            loads = [load_of(known, {key: limit}) or 0.0 for key, limit in limits.items()]
+            load = max(loads, default=0.0)
+        else:
+            outcome = yield self._job(MeasureJob(asked, spec, limits), at, lone=True)
+            if "state" in outcome:
+                # `scored` ends such a trial, with the text of its network, where none was measured
+                spent.pop("measure", None)
+                record.attrs |= outcome
+                return math.inf
+            spent["measure"] = spent.get("measure", 0.0) + outcome["seconds"]
+            record.attrs |= outcome["told"] | {"reason": outcome["reason"]}
+            load = float(outcome["load"])
+        if final and load > 1:
+            record.attrs["state"] = "infeasible" if limits else "failed"
+        return load
 
     def _takes(self, at: At, key: str) -> bool:
         """Whether this trial may score an architecture, which nobody else is at."""

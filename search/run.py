@@ -30,7 +30,7 @@ from search.coordinator import (
     Watcher,
     landed,
 )
-from search.descent import Descent, Seen, calibrated, first_flops, samples, seen_of
+from search.descent import Descent, Seen, below, calibrated, first_flops, samples, seen_of
 from search.drive import AGAIN, Job, Known, Steps
 from search.evaluate import Outcome
 from search.folder import KINDS, RunFolder, RunInfo, number_of
@@ -207,19 +207,23 @@ class Search:
                 return _timed(lambda _: self._landscape.candidate(trial.params), laws, spent)
             return _timed(land, laws, spent)
         # what only a measurement tells: fitted, measured, and fitted again to less where it is slow
+        nearest = below(self.space, pick)
         descent = Descent(laws, self._seen, share if aimed.measured else 1.0, self.space.fits)
         while (limits := descent.limits()) is not None:
             try:
-                found = _timed(land, limits, spent)
+                found = _timed(nearest if descent.guesses else land, limits, spent)
             except (FitError, SpecError) as error:
                 descent.missed(str(error))
                 continue
             load = yield from self.trials.measured(found.spec, record, self.info.measured, at)
-            if load == math.inf:
-                raise FitError(str(record.attrs["reason"]))
-            # kept where it is refused, too: later candidates learn from it
-            flops = record.attrs["flops"] = totals(found.plan).flops
-            self._seen.append(Seen(flops, load))
+            if "state" in record.attrs:
+                # nothing could be measured: that says nothing of the budget
+                return found
+            flops = totals(found.plan).flops
+            if load < math.inf:
+                # kept where it is refused, too: later candidates learn from it
+                record.attrs["flops"] = flops
+                self._seen.append(Seen(flops, load))
             if descent.met(flops, load, record.attrs["reason"]):
                 return found
         raise FitError(descent.reason)
@@ -227,8 +231,7 @@ class Search:
     @cached_property
     def _seen(self) -> list[Seen]:
         """What is known of how FLOPs become time: from finished trials, else some are measured."""
-        finished = (trial.user_attrs for kind in self._kinds for trial in self.folder.trials(kind))
-        if seen := seen_of(finished, self.info.measured):
+        if seen := self._seen_by(*self._kinds):
             return seen
         asked = self.info.measuring
         assert asked is not None, "a measured budget comes with how it is measured"
@@ -237,6 +240,10 @@ class Search:
             return measured(spec, asked, self.info.measured).load
 
         return calibrated(samples(self.space), load)
+
+    def _seen_by(self, *kinds: str) -> list[Seen]:
+        finished = (trial.user_attrs for kind in kinds for trial in self.folder.trials(kind))
+        return seen_of(finished, self.info.measured)
 
     @cached_property
     def _parameters(self) -> dict[str, Domain]:
@@ -250,13 +257,24 @@ class Search:
 
         # where all limits are measured, what is proposed is looked at near them
         limits = self.info.limits or {"flops": first_flops(self._seen)}
-        return SpaceLandscape(self.space, self._parameters, limits)
+        first = self.info.budgets[0]
+        aim: str | None = first.quantity
+        if first.measured:
+            # a share of the time is one of its guess, not one of a law's limit
+            aim = None if self.info.limits else "flops"
+        return SpaceLandscape(
+            self.space, self._parameters, limits, aim, guess=bool(self.info.measured)
+        )
 
     # Shipped networks ----------------------------------------------------------------------------
 
     def _score_shipped(self) -> None:
         items = []
-        for number, (spec, plan) in enumerate(shipped_within(self.info, self.space.side)):
+        flops = None
+        if not self.info.limits:
+            # of trials that are kept, so that a resumed run shows the same networks
+            flops = first_flops(self._seen_by("search", "random") or self._seen)
+        for number, (spec, plan) in enumerate(shipped_within(self.info, self.space.side, flops)):
 
             def begin(
                 record: Record, spec: NetworkSpec = spec, plan: NetworkPlan = plan

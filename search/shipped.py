@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 
 from archspec.cost import totals
@@ -15,18 +15,30 @@ from archspec.small import small_images
 from archspec.spec import NetworkSpec, read_spec
 from search.folder import RunInfo
 
-#: shipped networks are shown beside a search up to this multiple of its ceiling
+#: shipped networks are shown beside a search up to this multiple of its ceiling, measured or not
 SHOWN_UP_TO = 1.25
 #: where a space's images are no larger, they are trained in small-image form
 SMALL = 64
 
 
-def shipped_within(info: RunInfo, side: int) -> Iterator[tuple[NetworkSpec, NetworkPlan]]:
+def shown_limits(measured: Mapping[str, float]) -> dict[str, float]:
+    """The measured limits up to which a shipped network is shown: throughput is one from below."""
+    return {
+        quantity: limit / SHOWN_UP_TO if quantity == "throughput" else limit * SHOWN_UP_TO
+        for quantity, limit in measured.items()
+    }
+
+
+def shipped_within(
+    info: RunInfo, side: int, flops: float | None = None
+) -> Iterator[tuple[NetworkSpec, NetworkPlan]]:
     """Of each family the largest network with a published accuracy that is not too large.
 
     side: of the space's images. Where networks are trained and it is 64 pixels or less, networks
     and their costs are those of the small-image form; one that has none at this side is left out.
+    flops: how many may do where all limits are measured.
     """
+    limits = dict(info.limits) or ({} if flops is None else {"flops": flops})
     for _, paths in groupby(shipped_networks().values(), key=lambda path: path.parent):
         fitting: list[tuple[int, NetworkSpec, NetworkPlan]] = []
         for path in paths:
@@ -40,7 +52,7 @@ def shipped_within(info: RunInfo, side: int) -> Iterator[tuple[NetworkSpec, Netw
                     continue
             plan = plan_network(spec)
             total = totals(plan)
-            sizes = ((BOUNDED[key](total), limit) for key, limit in info.limits.items())
+            sizes = ((BOUNDED[key](total), limit) for key, limit in limits.items())
             if all(size <= SHOWN_UP_TO * limit for size, limit in sizes):
                 fitting.append((total.flops, spec, plan))
         if fitting:

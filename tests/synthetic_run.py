@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
+
+from search.budgets import Budget
 
 if TYPE_CHECKING:
     from search.folder import RunInfo
@@ -36,17 +38,6 @@ SHIPPED = {
 }
 
 
-class Limit(NamedTuple):
-    """Stands in for `search.folder.Budget`."""
-
-    quantity: str
-    limit: float
-    text: str
-
-    def __str__(self) -> str:
-        return self.text
-
-
 @dataclass(frozen=True)
 class MadeInfo:
     """Stands in for `search.folder.RunInfo`: the same fields."""
@@ -54,7 +45,7 @@ class MadeInfo:
     space: str = "mixed"
     space_text: str = SPACE
     command: str = "archspec search mixed --budget 4.5GFLOPs --trials 60 --seed 7 --out runs/mixed"
-    budgets: tuple[Limit, ...] = (Limit("flops", 4.5e9, "4.5 GFLOPs"),)
+    budgets: tuple[Budget, ...] = (Budget("flops", 4.5e9),)
     iso: bool = False
     seed: int = 7
     score: str = "naswot"
@@ -67,6 +58,7 @@ class MadeInfo:
     created: str = "2026-01-31 14:05"
     training: Protocol | None = None
     scaling: None = None
+    measuring: None = None
     ladder: tuple[()] = ()
 
     @property

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +17,16 @@ from archspec.spec import NetworkSpec, read_spec
 from search.descent import (
     Descent,
     Seen,
+    below,
     calibrated,
     fewer_flops,
     first_flops,
     load_of,
+    refusal,
     samples,
     seen_of,
 )
-from search.space import Space
+from search.space import Space, drawn
 
 LIMITS = {"latency": 5e-3, "throughput": 200.0}
 
@@ -224,6 +228,89 @@ def test_a_real_space_is_fitted_to_a_time(tmp_path: Path) -> None:
             descent.met(flops, flops / 10e6)
         assert found is not None
         assert 0.85 * 10e6 < flops_of(found.spec) <= 10e6
+
+
+COARSE = """\
+name: coarse
+input: {resolution: 32}
+classes: 10
+stem: [{cna: {width: 16, kernel: 3}}]
+stages:
+- {width: {range: [16, 96], step: 16}, depth: {range: [1, 4]}, block: [basic]}
+head: [{pool: global}, {linear: classes}]
+"""
+
+
+def stem_and_blocks(width: int, depth: int) -> int:
+    """FLOPs of a coarse network by hand: 3x3 convolutions at 32x32, a projection where the first
+    block is wider than the stem, and a classifier."""
+    convolutions = 9 * (3 * 16 + 16 * width + (2 * depth - 1) * width**2)
+    projection = 16 * width if width != 16 else 0
+    return (convolutions + projection) * 32**2 + 10 * width
+
+
+def test_below_a_guess_a_coarse_space_gives_the_nearest_network(tmp_path: Path) -> None:
+    path = tmp_path / "coarse.yaml"
+    path.write_text(COARSE, encoding="utf-8")
+    space = Space.read(path)
+    all_flops = sorted(
+        stem_and_blocks(width, depth) for width in range(16, 97, 16) for depth in range(1, 5)
+    )
+    for low, high in pairwise(all_flops):
+        if high < 1.1 * low:
+            continue
+        between = (low * high) ** 0.5
+        land = below(space, lambda name, domain: domain.low)  # type: ignore[union-attr]
+        assert flops_of(land({"flops": between}).spec) == low
+        with pytest.raises(FitError, match="no step lands within 2%"):
+            space.propose(lambda name, domain: domain.low)({"flops": between})  # type: ignore[union-attr]
+
+
+def test_a_coarse_space_is_fitted_to_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "coarse.yaml"
+    path.write_text(COARSE, encoding="utf-8")
+    space = Space.read(path)
+    networks = samples(space)
+    limit = 1.5 * stem_and_blocks(48, 2)
+    seen = calibrated(networks, lambda spec: flops_of(spec) / limit)
+    for number in range(20):
+        rng, found = random.Random(number), None
+        land = below(space, lambda _, domain, rng=rng: drawn(domain, rng))  # type: ignore[misc]
+        descent = Descent({}, seen)
+        while (limits := descent.limits()) is not None:
+            assert descent.guesses
+            found = land(limits)
+            flops = flops_of(found.spec)
+            descent.met(flops, flops / limit, "slow")
+        assert found is not None
+        assert 0.5 * limit < flops_of(found.spec) <= limit
+
+
+def test_a_limit_of_a_law_is_no_guess() -> None:
+    laws = {"flops": 4.5e9}
+    assert not Descent(laws, [Seen(9e9, 1.0)]).guesses
+    assert Descent(laws, [Seen(2e9, 1.0)]).guesses
+    assert not Descent({"params": 3e7}).guesses
+
+
+def test_what_does_not_fit_the_memory_is_halved_and_tells_no_pace() -> None:
+    assert fewer_flops([Seen(8e9, math.inf)]) == pytest.approx(4e9)
+    # the time of the second alone tells
+    assert fewer_flops([Seen(8e9, math.inf), Seen(4e9, 2.0)]) == pytest.approx(4e9 * 0.97 / 2)
+    assert fewer_flops([Seen(2.0**power, math.inf) for power in (9, 8, 7, 6)]) is None
+
+
+def test_what_was_measured_before_is_refused_with_its_value() -> None:
+    assert refusal({"latency": 4e-3, "throughput": 250.0}, LIMITS, "cpu") is None
+    assert refusal({}, LIMITS, "cpu") is None
+    assert (
+        refusal({"latency": 5.93e-3}, LIMITS, "cuda")
+        == "latency: 5.93 ms on cuda, above 5 ms (measured before)"
+    )
+    assert (
+        refusal({"latency": 4e-3, "throughput": 160.0}, LIMITS, "cpu")
+        == "throughput: 160 images/s on cpu, below 200 images/s (measured before)"
+    )
 
 
 def test_a_search_of_rules_starts_from_the_network_that_they_scale() -> None:

@@ -260,12 +260,40 @@ def test_what_is_too_large_is_told_without_a_fit_and_targets_are_landed_on() -> 
     assert small.cheap
     assert small.cost(dict.fromkeys(space.parameters, "2")) is None
     hybrid, rng = Space.read("hybrid_small"), random.Random(0)
-    landscape = SpaceLandscape(hybrid, {TARGET: TARGETS, **hybrid.parameters}, {"flops": 6e7})
+    parameters = {TARGET: TARGETS, **hybrid.parameters}
+    landscape = SpaceLandscape(hybrid, parameters, {"flops": 6e7}, aim="flops")
     assert not landscape.cheap
     point = landscape.point(lambda _, domain: drawn(domain, rng))
     costed = landscape.cost({**point, TARGET: 0.5})
     assert costed is not None
     assert 0.49 * 6e7 <= costed.costs[COSTS.index("flops")] <= 0.5 * 6e7
+    # a share of a time leaves the laws' limits as they are
+    timed = SpaceLandscape(hybrid, parameters, {"flops": 6e7})
+    whole = timed.cost({**point, TARGET: 0.5})
+    assert whole is not None
+    assert 0.98 * 6e7 <= whole.costs[COSTS.index("flops")] <= 6e7
+
+
+def test_near_a_guess_a_coarse_space_has_networks_too() -> None:
+    coarse = Space(
+        {
+            "name": "coarse",
+            "input": {"resolution": 32},
+            "classes": 10,
+            "stem": [{"cna": {"width": 16, "kernel": 3}}],
+            "stages": [{"width": {"choice": [16, 64]}, "block": ["basic"], "depth": 1}],
+            "head": [{"pool": "global"}, {"linear": "classes"}],
+        },
+        "coarse",
+    )
+    point = {"stages.0.width": 16}
+    # a 3x3 convolution of 3 and two of 16 to 16 channels at 32 x 32, and a classifier
+    flops = 9 * 16 * (3 + 16 + 16) * 32**2 + 160
+    assert SpaceLandscape(coarse, coarse.parameters, {"flops": 1.2 * flops}).cost(point) is None
+    guess = SpaceLandscape(coarse, coarse.parameters, {"flops": 1.2 * flops}, guess=True)
+    costed = guess.cost(point)
+    assert costed is not None
+    assert costed.costs[COSTS.index("flops")] == flops
 
 
 def test_shipped_networks_in_the_terms_of_the_hybrid_space() -> None:

@@ -371,6 +371,16 @@ def test_wrong_input_is_one_line_and_nothing_is_written(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_rule_is_not_solved_for_a_time_alone(tmp_path: Path) -> None:
+    base, out = tiny_base(tmp_path), tmp_path / "run"
+    told = archspec("search", "--scaling", base, "--budget", "9ms@cpu", "--out", out)
+    assert told.exit_code == 2
+    assert told.stderr.startswith("error: ")
+    assert told.stderr.count("\n") == 1
+    assert "9ms@cpu is measured; give a ceiling beside it, such as --budget " in told.stderr
+    assert not out.exists()
+
+
 def test_a_budget_that_no_rule_reaches_ends_with_the_reasons(tmp_path: Path) -> None:
     base = tiny_base(tmp_path)
     asked = ["--budget", "1Mparams", "--budget", "900FLOPs", "--trials", "1", "--random", "0"]

@@ -113,6 +113,7 @@ def _print_front(
     from archspec.cli.tables import Column, Table, numbers, print_table
     from reports.frames import troubles
     from reports.rules import KNOBS
+    from search.metrics import MEASURED
 
     info = folder.info
     ended = frame["state"].isin(["scored"] if info.training is None else ["scored", "pruned"])
@@ -135,6 +136,7 @@ def _print_front(
         spread = "part.spread" in best and best["part.spread"].notna().any()
         constants = dict(zip(KNOBS, ("alpha", "beta", "gamma"), strict=True))
         constants = {} if info.scaling is None else constants
+        measured = [one for one in MEASURED if one.key in best and best[one.key].notna().any()]
         rows = [
             [
                 f"{row['score']:.3f}",
@@ -143,6 +145,7 @@ def _print_front(
                 f"{row['flops'] / 1e9:.3f}",
                 f"{row['params'] / 1e6:.2f}",
                 f"{row['activations'] / 1e6:.2f}",
+                *(f"{row[one.key] / one.divisor:.3g}" for one in measured),
                 str(row["resolution"]),
                 files[int(row["number"])].name,
                 str(row["stages"]),
@@ -159,6 +162,7 @@ def _print_front(
             "GFLOPs",
             "Mparams",
             "M act.",
+            *(one.short for one in measured),
             "input",
         )
         print_table(Table([*counts, Column("file"), Column("stages", cut=True)], rows))

@@ -395,12 +395,25 @@ def search(
 
 
 def _tell_room(space: RuleSpace, info: RunInfo) -> None:
-    """Say so where a budget leaves rules next to nothing to differ by, or is below the base."""
+    """Say so where a budget leaves rules next to nothing to differ by, or is below the base.
+
+    Raises RunError where there is none that a rule can be solved for.
+    """
     from archspec.cost import totals
+    from archspec.errors import RunError
     from archspec.fit import used_share
     from archspec.planning import plan_network
+    from archspec.quantities import Quantity, format_quantity
 
-    share = used_share(totals(plan_network(space.base)), info.limits)
+    total = totals(plan_network(space.base))
+    if not info.limits:
+        measured = " and ".join(budget.exact for budget in info.budgets)
+        twice = format_quantity(Quantity(2.0 * total.flops, "flops")).replace(" ", "")
+        raise RunError(
+            f"a rule grows {space.base.name} to what the text tells, but {measured} is measured; "
+            f"give a ceiling beside it, such as --budget {twice}"
+        )
+    share = used_share(total, info.limits)
     if share > ROOM:
         typer.echo(
             f"note: {space.base.name} itself is {share:.0%} of the budget; rules differ where a "
