@@ -69,7 +69,7 @@ class MadeInfo:
     @property
     def first(self) -> str:
         """What the first budget bounds."""
-        return self.budgets[0].quantity
+        return self.budgets[0].quantity if self.budgets else "flops"
 
     @property
     def title(self) -> str:
