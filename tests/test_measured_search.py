@@ -9,18 +9,22 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from tiny_runs import FEW, made_run, tiny_space
+from tiny_runs import made_run, tiny_space
 
 from archspec.cost import totals
 from archspec.errors import OutOfMemory, TrainError
 from archspec.planning import plan_network
 from archspec.spec import NetworkSpec, read_spec
 from search import evaluate
+from search.coordinator import At
+from search.drive import Job
 from search.evaluate import MeasureJob, measure
 from search.folder import RunFolder
 from search.measuring import Measuring, hardware_of
+from search.record import Record, architecture_key
 from search.run import Search
-from search.shipped import SHOWN_UP_TO, shipped_within, shown_limits
+from search.shipped import shipped_within, shown_limits
+from search.space import Space
 
 #: seconds of a pass of one image, from its FLOPs
 Device = Callable[[float], float]
@@ -113,10 +117,12 @@ def test_a_coarse_space_is_searched_under_a_time(
     coarse = tiny_space(tmp_path).read_text(encoding="utf-8")
     for low, high, step in ((16, 96, 16), (32, 192, 32)):
         coarse = coarse.replace(f"[{low}, {high}], step: 8", f"[{low}, {high}], step: {step}")
-    frame = searched(tmp_path / "run", coarse, sampler="guided")
+    path = tmp_path / "coarse.yaml"
+    path.write_text(coarse, encoding="utf-8")
+    frame = searched(tmp_path / "run", Space.read(path).dump(), sampler="guided")
     assert set(frame["state"]) <= {"scored", "repeat"}
     assert (frame["latency"] <= LIMIT).all()
-    assert (frame["latency"] == pytest.approx(frame["flops"] / PACE)).all()
+    assert frame["latency"].tolist() == pytest.approx((frame["flops"] / PACE).tolist())
 
 
 def test_shipped_networks_are_bounded_where_only_time_is(tmp_path: Path) -> None:
@@ -136,7 +142,7 @@ def test_a_shipped_network_far_above_the_time_is_infeasible(
     asked = device(lambda flops: flops / PACE * (20 if flops > 205e6 else 1))
     frame = searched(tmp_path / "run", budgets={"latency": 0.2}, trials=2, shipped=True)
     shipped = frame[frame["kind"] == "shipped"].set_index("name")
-    slow, kept = shipped.loc["mobilenetv2_075"], shipped.loc["regnetx_002"]
+    slow, kept = shipped.loc["mobilenetv2_075"], shipped.loc["regnety_002"]
     assert (slow["state"], kept["state"]) == ("infeasible", "scored")
     # 209 MFLOPs, and a quarter more than the limit
     assert slow["reason"] == "latency: 4.18 s on cpu, above 250 ms (3 passes)"
@@ -145,15 +151,42 @@ def test_a_shipped_network_far_above_the_time_is_infeasible(
     assert max(asked) < 300e6
 
 
-def test_what_was_measured_before_says_why_it_is_refused(
-    tmp_path: Path, device: Callable[[Device], list[int]]
+@pytest.mark.parametrize(
+    ("limit", "load", "reason"),
+    [
+        (40e-3, 1.25, "latency: 50 ms on cpu, above 40 ms (measured before)"),
+        (100e-3, 0.5, None),
+    ],
+)
+def test_a_network_that_was_measured_before_has_a_reason_of_its_own(
+    tmp_path: Path, limit: float, load: float, reason: str | None
 ) -> None:
-    """Three networks of one cost, of which those met again are not measured again."""
-    device(lambda flops: 2 * LIMIT)
-    text = FEW.replace("act: {choice: [relu, gelu, silu]}", "act: {choice: [relu, gelu]}")
-    frame = searched(tmp_path / "run", text, trials=2, random_trials=2)
-    assert set(frame["state"]) == {"infeasible"}
-    assert frame["reason"].str.startswith("latency: 80 ms on cpu, above 40 ms").all()
+    """Such as a shipped one, met again by a search that was asked for more trials."""
+    trials = Search(timed(tmp_path / "run", budgets={"latency": limit})).trials
+    spec = read_spec("mobilenetv2_050")
+    known = {"key": architecture_key(spec), "state": "scored", "score": 1.0, "latency": 50e-3}
+    trials.scoring.remember("shipped", known)
+    record = Record({"reason": "latency: 90 ms on cpu, above 40 ms (3 passes)", "latency": 90e-3})
+    with pytest.raises(StopIteration) as ended:
+        next(trials.measured(spec, record, {"latency": limit}, At("search", 0, 0, 6)))
+    assert ended.value.value == pytest.approx(load)
+    assert (record.attrs["reason"], record.attrs["latency"]) == (reason, 50e-3)
+
+
+def test_what_is_known_in_part_is_measured_again(tmp_path: Path) -> None:
+    """One that was given up for its latency has no throughput."""
+    both = Measuring(("latency", "throughput"), "cpu", hardware_of("cpu"), threads=1)
+    trials = Search(timed(tmp_path / "run", measuring=both)).trials
+    spec = read_spec("mobilenetv2_050")
+    known = {"key": architecture_key(spec), "state": "infeasible", "latency": 50e-3}
+    trials.scoring.remember("shipped", known)
+    at = At("search", 0, 0, 6)
+    job = next(trials.measured(spec, Record({"reason": None}), {"latency": 60e-3}, at))
+    assert isinstance(job, Job)
+    refused = Record({"reason": None})
+    with pytest.raises(StopIteration) as ended:
+        next(trials.measured(spec, refused, {"latency": 40e-3}, at))
+    assert ended.value.value == pytest.approx(1.25)
 
 
 def test_a_worker_with_other_hardware_measures_nothing(
