@@ -11,6 +11,7 @@ import pandas as pd
 from reports.arms import Span
 from reports.rankings import Panel, decimal, panels
 from reports.worth import named, score_words
+from search.scores.catalog import TABLE
 
 if TYPE_CHECKING:
     from search.folder import RunInfo
@@ -47,9 +48,12 @@ def calibrated(info: RunInfo, calibration: Mapping[str, Any] | None) -> Calibrat
                 "(Tan and Le, arXiv 1905.11946, table 7).",
             )
         )
+    if info.score.startswith(TABLE):
+        return Calibrated(("It is what others reached by training: nothing is guessed here.",))
     if calibration is None:
         unknown = "How well this score ranks trained networks of this space has not been measured."
-        return Calibrated((unknown,), calibrate_command(info))
+        # where all limits are measured there is no one cost to compare networks at
+        return Calibrated((unknown,), calibrate_command(info) if info.limits else "")
     frame = pd.DataFrame(list(calibration["rows"]))
     groups = [str(group) for group in frame["group"].unique()] if len(frame) else []
     shown = panels(frame, groups) if len(frame) else ()

@@ -33,7 +33,7 @@ function minus(text) { return text.replace("-", "\u2212"); }
 function cost(metric, row) {
   const value = points[metric.key][row];
   if (value === null) return "–";
-  return metric.divisor === 1 ? String(value) : digits(value / metric.divisor, 3);
+  return metric.divisor === 1 && Number.isInteger(value) ? String(value) : digits(value / metric.divisor, 3);
 }
 
 function costWithUnit(metric, row) {

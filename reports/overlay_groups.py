@@ -64,11 +64,11 @@ def check_comparable(runs: Sequence[Run]) -> None:
     """Raise RunError where runs differ in their score or their objectives, and say which."""
     first = runs[0]
     for run in runs[1:]:
-        for what, of in (("score", _score), ("objectives", _objectives)):
+        for what, of in (("score", _score), ("set of objectives", _objectives)):
             one, other = of(first.info), of(run.info)
             if one != other:
                 raise RunError(
-                    f"searches compare where their {what} are the same, but {first.folder} has "
+                    f"searches are compared by one {what}, but {first.folder} has "
                     f"{one} and {run.folder} has {other}; leave one of them out"
                 )
 

@@ -45,7 +45,8 @@ class Budget:
     device: Annotated[str, Field(pattern=DEVICE)] | None = None
 
     def __str__(self) -> str:
-        return self._shown + (f" on {self.device}" if self.device else "")
+        floor = " or more" if self.quantity == "throughput" else ""
+        return self._shown + floor + (f" on {self.device}" if self.device else "")
 
     @property
     def _shown(self) -> str:
@@ -59,7 +60,8 @@ class Budget:
     @property
     def words(self) -> str:
         """In a sentence: `at most 4.5 GFLOPs`, `at least 200 images/s on cpu`."""
-        return ("at least " if self.quantity == "throughput" else "at most ") + str(self)
+        where = f" on {self.device}" if self.device else ""
+        return ("at least " if self.quantity == "throughput" else "at most ") + self._shown + where
 
     @property
     def exact(self) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from archspec.errors import OutOfMemory, RunError, ScoreError, SpecError, TrainError
 from archspec.planning import plan_network
-from archspec.spec import NetworkSpec
+from archspec.spec import NetworkSpec, parse_spec
 from search.measuring import Measuring
 from search.protocol import Protocol
 from search.pruning import Judge
@@ -55,6 +55,9 @@ class ScoreJob:
     spec: NetworkSpec
     judge: Judge | None = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _score_job, (self.setting, *_text(self.spec), self.judge)
+
 
 @dataclass(frozen=True)
 class MeasureJob:
@@ -64,6 +67,27 @@ class MeasureJob:
     measuring: Measuring
     spec: NetworkSpec
     limits: Mapping[str, float]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _measure_job, (self.measuring, *_text(self.spec), dict(self.limits))
+
+
+# A network goes to another process as its text: as objects it is two hundred times as large, for it
+# holds on to what it shares with the other networks of its space.
+
+
+def _text(spec: NetworkSpec) -> tuple[str, str]:
+    return spec.without_files().dump(), spec.name
+
+
+def _score_job(setting: Setting, text: str, name: str, judge: Judge | None) -> ScoreJob:
+    return ScoreJob(setting, parse_spec(text, name), judge)
+
+
+def _measure_job(
+    measuring: Measuring, text: str, name: str, limits: Mapping[str, float]
+) -> MeasureJob:
+    return MeasureJob(measuring, parse_spec(text, name), limits)
 
 
 class Evaluator:

@@ -55,7 +55,7 @@ TARGETS = Range(0.25, 1.0, log=True)
 #: so many proposals for each trial that counts, then the space is called exhausted
 MOST_PROPOSALS = 20
 #: and where none of so many fits, the budget is called out of reach
-HOPELESS = 100
+HOPELESS = 40
 
 
 def space_of(info: RunInfo) -> Space | RuleSpace:

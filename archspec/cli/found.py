@@ -145,7 +145,7 @@ def _print_front(
                 f"{row['flops'] / 1e9:.3f}",
                 f"{row['params'] / 1e6:.2f}",
                 f"{row['activations'] / 1e6:.2f}",
-                *(f"{row[one.key] / one.divisor:.3g}" for one in measured),
+                *(_three_digits(row[one.key] / one.divisor) for one in measured),
                 str(row["resolution"]),
                 files[int(row["number"])].name,
                 str(row["stages"]),
@@ -169,6 +169,10 @@ def _print_front(
     first = next(iter(files.values()), None)
     if first is not None:
         typer.echo(f"specs in {first.parent}; look closer with: archspec show {first}")
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1_000 else f"{value:.3g}"
 
 
 def _print_ladder(folder: RunFolder, frame: pd.DataFrame) -> None:

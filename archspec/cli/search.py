@@ -108,7 +108,11 @@ def search(
         typer.Option(help="Passes that are timed.", show_default="20", rich_help_panel=MEASURING),
     ] = None,
     iso: Annotated[
-        bool, typer.Option("--iso", help="Land every candidate at the ceiling, not below it.")
+        bool,
+        typer.Option(
+            "--iso",
+            help="Land every candidate at the ceiling, not below it; below what is measured.",
+        ),
     ] = False,
     score: Annotated[
         str | None,

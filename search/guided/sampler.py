@@ -40,6 +40,8 @@ FITTED = 16
 PARENTS, PROMISING = 5, 6
 #: points that are tried before the space is called exhausted, and a network is proposed again
 TRIES = 400
+#: and trials none of which was on the budget, after which points are no longer tried beforehand
+HOPELESS = 2
 
 
 class GuidedSampler(BaseSampler):
@@ -68,6 +70,10 @@ class GuidedSampler(BaseSampler):
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """Choose the point."""
         trials = study.get_trials(deepcopy=False)
+        if len(trials) > HOPELESS and not any("key" in one.user_attrs for one in trials):
+            # nothing fits; what is proposed now only tells why
+            self._point = drawn(self._landscape, self._rng)
+            return
         history = read_history(trials, trial.number, self._landscape, study.directions)
         self._point = self.choose(history)
 
