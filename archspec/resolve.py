@@ -11,7 +11,7 @@ from archspec.errors import LawError, Mark, SpecError, did_you_mean
 from archspec.load import MAX_NODES, parse_yaml, read_yaml
 from archspec.marks import MarkedDict, MarkedList, copy_tree, count_values, find_mark, key_mark
 from archspec.paths import KeyPath, assign, find, parse_path, pretty, show
-from archspec.shipped import find_shipped, shipped_specs
+from archspec.shipped import find_shipped, shipped_ladders, shipped_specs
 from archspec.strict import is_domain, shown
 
 #: every key of a text, in the order in which it is written
@@ -65,6 +65,15 @@ NETWORK = Kind(
     own=("format", "name", "doc", "reference"),
     known=shipped_specs,
     find=find_shipped,
+)
+#: of a search's rungs: search/ladder.py reads it
+LADDER = Kind(
+    "ladder",
+    ("format", "name", "doc", "source", "extends", "set", "rungs"),
+    merged=(),
+    own=("format", "name", "doc", "source"),
+    known=shipped_ladders,
+    find=lambda name: shipped_ladders().get(name),
 )
 
 

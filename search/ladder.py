@@ -18,8 +18,8 @@ from archspec.dump import dump_yaml
 from archspec.errors import LawError, ScoreError, SpecError
 from archspec.load import parse_yaml
 from archspec.marks import MarkedDict, find_mark, key_mark
-from archspec.resolve import FORMAT, YAML, Kind, beside, locate, resolve
-from archspec.shipped import shipped_ladders, shipped_recipes
+from archspec.resolve import FORMAT, LADDER, YAML, beside, locate, resolve
+from archspec.shipped import shipped_recipes
 from archspec.strict import Number, Strict, law_of, shown
 from search.scores.catalog import TRAIN, find_score
 
@@ -153,15 +153,6 @@ def words(rung: Rung) -> str:
 
 
 # A text -------------------------------------------------------------------------------------------
-
-LADDER = Kind(
-    "ladder",
-    ("format", "name", "doc", "source", "extends", "set", "rungs"),
-    merged=(),
-    own=("format", "name", "doc", "source"),
-    known=shipped_ladders,
-    find=lambda name: shipped_ladders().get(name),
-)
 
 
 def read_ladder(source: str) -> Ladder:
@@ -314,7 +305,6 @@ def _advice() -> str:
 
 
 __all__ = [
-    "LADDER",
     "Ladder",
     "Rung",
     "ladder_file",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
+from archspec.resolve import LADDER
 from archspec.schema import Schema, told
 from archspec.study.schema import SET, SETTINGS, definitions_of, schema_of
-from search.ladder import LADDER, Ladder, Rung
+from search.ladder import Ladder, Rung
 
 
 def ladder_schema() -> Schema:

@@ -15,7 +15,7 @@ from archspec.errors import ArchspecError, LawError, SpecError
 from archspec.load import read_yaml
 from archspec.planning import plan_network
 from archspec.quantities import format_count, several
-from archspec.resolve import KEYS, locate, placed, resolve
+from archspec.resolve import KEYS, LADDER, locate, placed, resolve
 from archspec.roadmap.steps import check_roadmap
 from archspec.roadmap.text import ROADMAP
 from archspec.scaling.growth import law_text
@@ -27,7 +27,6 @@ from archspec.template import Pick, Template
 from archspec.train.recipe import RECIPE, check_recipe, network_patterns
 from archspec.units import make_units, shipped_units
 from archspec.weights.layouts import layouts_of, read_layouts
-from search.ladder import LADDER, ladder_file, words
 
 #: different errors of one space that are told
 MOST_TOLD = 20
@@ -104,6 +103,8 @@ def _check_rule(path: Path) -> str:
 
 
 def _check_ladder(path: Path) -> str:
+    from search.ladder import ladder_file, words
+
     ladder = ladder_file(path)
     rungs = ", ".join(f"{rung.count:,} by {words(rung)}" for rung in ladder.rungs)
     return f"ladder {ladder.name}, {rungs}"

@@ -8,12 +8,11 @@ from pathlib import Path
 
 from archspec.errors import SpecError, did_you_mean
 from archspec.load import read_yaml
-from archspec.resolve import NETWORK, YAML, Kind, beside
+from archspec.resolve import LADDER, NETWORK, YAML, Kind, beside
 from archspec.roadmap.text import ROADMAP
 from archspec.scaling.rule import RULE, RULE_SPACE
 from archspec.study.text import STUDY
 from archspec.train.recipe import RECIPE
-from search.ladder import LADDER
 
 KINDS = (NETWORK, RECIPE, STUDY, ROADMAP, LADDER, RULE, RULE_SPACE)
 
