@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import pandas as pd
 
-from search.budgets import Budget
+from search.budgets import Budget, law_limits
 
 if TYPE_CHECKING:
     from search.folder import RunInfo
@@ -65,6 +65,11 @@ class MadeInfo:
     def objectives(self) -> tuple[str, ...]:
         """The score, and unless all land there what the first budget bounds."""
         return ("score",) if self.iso else ("score", self.first)
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """Ceilings of what the text tells."""
+        return law_limits(self.budgets)
 
     @property
     def first(self) -> str:

@@ -27,10 +27,10 @@ READ = TypeAdapter(Budget)
         (
             "200images/s@cpu",
             Budget("throughput", 200, "cpu"),
-            "200 images/s on cpu",
+            "200 images/s or more on cpu",
             "200images-s-cpu",
         ),
-        ("1.5kimages/s", Budget("throughput", 1500), "1.5 kimages/s", "1.5kimages-s"),
+        ("1.5kimages/s", Budget("throughput", 1500), "1.5 kimages/s or more", "1.5kimages-s"),
     ],
 )
 def test_budgets_as_people_write_them(text: str, budget: Budget, shown: str, stem: str) -> None:

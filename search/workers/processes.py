@@ -149,14 +149,26 @@ class _Slot(threading.Thread):
         task.fails(WorkerDied(f"the process that worked on it died twice, {how}"))
 
     def _ask(self, work: bytes) -> bytes:
-        if self._running is not None and not self._running.process.is_alive():
-            self._bury(self._running)  # died while it had nothing to do: nobody's fault
-        running = self._running or self._start()
+        running = self._running
+        if running is None or not self._begins(running, work):
+            # where one died while it had nothing to do, that is nobody's fault
+            running = self._start()
+            if not self._begins(running, work):
+                raise _Died("before they began")
+        return self._hear(running)
+
+    def _begins(self, running: _Running, work: bytes) -> bool:
+        """Hand a process its task; whether it lived to begin it."""
         try:
             running.pipe.send_bytes(work)
         except OSError:
-            raise self._bury(running) from None
-        return self._hear(running)
+            self._bury(running)
+            return False
+        try:
+            self._hear(running)
+        except _Died:
+            return False
+        return True
 
     def _start(self) -> _Running:
         here, there = get_context("spawn").Pipe()
