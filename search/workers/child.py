@@ -36,8 +36,9 @@ def _opened(sent: Any) -> Log:
 def serve(pipe: Connection, log: Log, environment: Mapping[str, str], folder: str) -> None:
     """Answer one task after the other until the pipe is closed.
 
-    An empty message says that the process is ready, and one more that a task is begun. What a task prints goes into `log`, which is
-    emptied before each, and keeps what was said last when the process dies.
+    An empty message says that the process is ready, and one more that a task is begun. What a task
+    prints goes into `log`, which is emptied before each, and keeps what was said last when the
+    process dies.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Ctrl-C the coordinator decides
     _die_with_parent()
