@@ -29,6 +29,7 @@ from archspec.template import Pick
 from search.folder import NUMBER, number_of
 from search.grid import GRID, Point
 from search.metrics import direction
+from search.one_point import OnePoint
 from search.quasi_random import sobol_point
 
 if TYPE_CHECKING:
@@ -58,35 +59,6 @@ class OrderedNSGAII(NSGAIISampler):
 
 #: what the trials of a study have in common, taken further with each trial
 _COMMON: WeakKeyDictionary[optuna.Study, IntersectionSearchSpace] = WeakKeyDictionary()
-
-
-class OnePoint(BaseSampler):
-    """Proposes one point and nothing else."""
-
-    def __init__(self, point: Point) -> None:
-        self._point = point
-
-    def infer_relative_search_space(
-        self, study: optuna.Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        """Nothing: every parameter is looked up by itself."""
-        return {}
-
-    def sample_relative(
-        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        """Nothing."""
-        return {}
-
-    def sample_independent(
-        self,
-        study: optuna.Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        """The point's value."""
-        return self._point[param_name]
 
 
 class Asked(NamedTuple):

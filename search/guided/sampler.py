@@ -13,8 +13,6 @@ from typing import Any
 import numpy as np
 import optuna
 from numpy.typing import NDArray
-from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
 from search.guided.encoding import Encoding
@@ -22,6 +20,7 @@ from search.guided.history import History, name_of, read_history
 from search.guided.landscape import Costed, Landscape
 from search.guided.moves import drawn, moved
 from search.guided.promise import Promise
+from search.one_point import OnePoint
 
 Array = NDArray[np.float64]
 
@@ -44,28 +43,16 @@ TRIES = 400
 HOPELESS = 2
 
 
-class GuidedSampler(BaseSampler):
+class GuidedSampler(OnePoint):
     """Proposes one point: a sampler for one trial.
 
     seed: of this trial alone. objectives: keys of search.metrics, in the order of the values.
     """
 
     def __init__(self, seed: int, landscape: Landscape, objectives: Sequence[str]) -> None:
+        super().__init__({})
         self._rng = random.Random(seed)
         self._landscape, self._objectives = landscape, tuple(objectives)
-        self._point: dict[str, Any] = {}
-
-    def infer_relative_search_space(
-        self, study: optuna.Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        """Nothing: every parameter is looked up by itself, so that conditional ones are."""
-        return {}
-
-    def sample_relative(
-        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        """Nothing."""
-        return {}
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """Choose the point."""
@@ -76,16 +63,6 @@ class GuidedSampler(BaseSampler):
             return
         history = read_history(trials, trial.number, self._landscape, study.directions)
         self._point = self.choose(history)
-
-    def sample_independent(
-        self,
-        study: optuna.Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        """The point's value."""
-        return self._point[param_name]
 
     def choose(self, history: History) -> dict[str, Any]:
         """The point to evaluate next."""
