@@ -1,6 +1,6 @@
 """What an exam is asked: its sizes, and the folder that remembers them between sittings.
 
-OUT/exam.json           data, whether tiny, the ladder: the same in every sitting
+OUT/exam.json           data, size, seed: the same in every sitting
 OUT/clock.json          seconds that the search and random search ran, over all sittings
 OUT/networks/*.yaml     the families on the budget, and what the searches found
 OUT/search/, OUT/random/  the runs of both searches
@@ -55,6 +55,18 @@ FULL = Size(
     ladder="2,000 by concave_activations, 200 by concave_naswot, 24 by train for 3 epochs, "
     "6 by train for 10 epochs",
 )
+#: what two cores without a GPU do in some hours: a tenth of the FLOPs and of the images, six epochs
+SMALL = Size(
+    budget="10MFLOPs",
+    limit=10e6,
+    images=5000,
+    test_images=2000,
+    epochs=6,
+    seeds=3,
+    judged=4,
+    ladder="1,000 by concave_activations, 100 by concave_naswot, 12 by train for 2 epochs "
+    "on 5,000 images, 4 by train for 4 epochs on 5,000 images",
+)
 #: to see that all of it works, on two cores in minutes; what comes of it means nothing
 TINY = Size(
     budget="20MFLOPs",
@@ -67,18 +79,20 @@ TINY = Size(
     ladder="40 by concave_activations, 8 by concave_naswot, 3 by train for 1 epoch on 500 images",
 )
 
+SIZES = {"full": FULL, "small": SMALL, "tiny": TINY}
+
 
 @dataclass(frozen=True)
 class Asked:
     """What an exam was asked when it began; enough to go on with it.
 
-    seed: of both searches. The final trainings have seeds 0, 1, ...
+    named: one of SIZES. seed: of both searches. The final trainings have seeds 0, 1, ...
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
     data: str
-    tiny: bool
+    named: str
     seed: int
     created: str = ""
     versions: dict[str, str] = field(default_factory=dict)
@@ -86,10 +100,10 @@ class Asked:
     @property
     def size(self) -> Size:
         """How large it is."""
-        return TINY if self.tiny else FULL
+        return SIZES[self.named]
 
 
-def open_exam(out: Path, data: str | None, tiny: bool, seed: int) -> Asked:
+def open_exam(out: Path, data: str | None, named: str, seed: int) -> Asked:
     """The exam of a folder, begun where there is none; raises RunError or DataError in one line.
 
     data: an absolute path or a name, tried before anything is written; None is what the exam began
@@ -99,7 +113,7 @@ def open_exam(out: Path, data: str | None, tiny: bool, seed: int) -> Asked:
         known = read_record(out, "exam.json", Asked, "folder of an exam")
         for name, before, given in (
             ("--data", known.data, known.data if data is None else data),
-            ("--tiny", known.tiny, tiny),
+            ("--size", known.named, named),
             ("--seed", known.seed, seed),
         ):
             if before != given:
@@ -110,9 +124,9 @@ def open_exam(out: Path, data: str | None, tiny: bool, seed: int) -> Asked:
         return known
     if data is None:
         raise RunError("an exam begins with --data, such as a folder with CIFAR-10 as parquet")
-    _check_data(data, TINY if tiny else FULL)
+    _check_data(data, SIZES[named])
     make_folder(out, "exam.json")
-    asked = Asked(data, tiny, seed, now(), versions_of(WATCHED))
+    asked = Asked(data, named, seed, now(), versions_of(WATCHED))
     with written(out):
         write_whole(out / "exam.json", json.dumps(asdict(asked), indent=1))
     return asked
@@ -137,4 +151,4 @@ def size_words(size: Size) -> str:
     )
 
 
-__all__ = ["FULL", "TINY", "Asked", "Size", "open_exam", "size_words"]
+__all__ = ["SIZES", "Asked", "Size", "open_exam", "size_words"]
