@@ -6,7 +6,7 @@ the search trial whose network they are. Every rung has a memory and a score of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from optuna.trial import FrozenTrial
@@ -42,20 +42,21 @@ class Climb:
         self._outside = (watch, listen, None, workers, ledger)
         self._rungs: dict[str, Coordinator] = {}
 
-    def go(self) -> None:
-        """Climb as far as rungs are done; those that others are at wait for the next call."""
-        below, asked = "search", [trial.user_attrs for trial in self.folder.trials("search")]
-        numbers = [number_of(trial) for trial in self.folder.trials("search")]
-        standings = _standings(zip(numbers, asked, strict=True), self.info.objectives)
-        specs = {of: str(attrs.get("spec")) for of, attrs in zip(numbers, asked, strict=True)}
+    def go(self) -> bool:
+        """Climb from a search that is done; whether to the top. A rung of which others have
+        networks in work, or left some, waits for the next call: who is kept there follows from all
+        of it."""
+        if not self.info.ladder:
+            return True
+        below = {number_of(trial): trial for trial in self.folder.trials("search")}
+        here = ((of, trial.user_attrs) for of, trial in below.items())
+        standings = _standings(here, self.info.objectives)
         for kind, rung in zip(self.info.rungs, self.info.ladder, strict=True):
-            trials = self._trials(kind)
-            if trials.others(below):
-                return
             climbing = kept(standings, self.info.objectives, rung.count)
-            self._see_through(trials, kind, climbing, specs)
+            if not self._see_through(self._trials(kind), kind, climbing, below):
+                return False
             standings = self._reached(kind, climbing)
-            below = kind
+        return True
 
     def _trials(self, kind: str) -> Coordinator:
         """A rung's own coordinator, which knows what the rung has finished."""
@@ -67,30 +68,28 @@ class Climb:
         return self._rungs[kind]
 
     def _see_through(
-        self, trials: Coordinator, kind: str, climbing: list[int], specs: dict[int, str]
-    ) -> None:
-        had = self._had(kind)
-        if all(of in had for of in climbing):
-            return
+        self, trials: Coordinator, kind: str, climbing: list[int], below: Mapping[int, FrozenTrial]
+    ) -> bool:
+        """Score those who came to a rung; whether all of them are done there."""
+        had = trials.of[kind]
+        if had.issuperset(climbing):
+            return True
         check_score(trials.info, trials.evaluator)
         if trials.evaluator.training is not None:
             self.folder.record_data(trials.evaluator.training.counts(), kind)
-        below = {number_of(trial): trial for trial in self.folder.trials("search")}
         items = []
         for of in climbing:
+            text = str(below[of].user_attrs["spec"])
 
-            def begin(record: Record, text: str = specs[of]) -> tuple[NetworkSpec, NetworkPlan]:
+            def begin(record: Record, text: str = text) -> tuple[NetworkSpec, NetworkPlan]:
                 spec = parse_spec(text)
                 return spec, plan_network(spec)
 
             def finished(of: int = of) -> bool:
-                return of in (self._had(kind) if trials.shared else had)
+                return of in had
 
             items.append(Item(of, Record(_handed(below[of], of)), begin, finished))
-        trials.listed(kind, items)
-
-    def _had(self, kind: str) -> set[int]:
-        return {int(trial.user_attrs["of"]) for trial in self.folder.trials(kind)}
+        return trials.listed(kind, items)
 
     def _reached(self, kind: str, climbing: Iterable[int]) -> list[Standing]:
         """What became of those that climbed; a run asked for more has others beside them."""

@@ -7,7 +7,8 @@ them who is at what, so that no architecture is scored twice.
 from __future__ import annotations
 
 import math
-from collections import Counter
+import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from archspec.spec import NetworkSpec
 from search.descent import load_of, refusal
 from search.drive import Job, Known, Steps, drive
 from search.evaluate import Evaluator, MeasureJob, Outcome, ScoreJob, evaluate, evaluator
-from search.folder import RunFolder, RunInfo
+from search.folder import WALL, RunFolder, RunInfo
 from search.ledger import Alone, Ledger
 from search.record import Record, architecture_key, counts, facts, rule_facts
 from search.scores.training import Tell, Training
@@ -27,6 +28,9 @@ from search.shipped import shown_limits
 from search.space import Candidate
 from search.workers import Workers
 from search.workers.inline import Inline
+
+#: a kind of which so many trials ended and none counts is given up
+HOPELESS = 40
 
 
 class Event(NamedTuple):
@@ -105,11 +109,13 @@ class Coordinator:
         setting = self.scoring.setting
         self.evaluator = evaluator(setting) if training is None else Evaluator(setting, training)
         self._best: dict[str, float] = {}
-        #: trials of a kind that the storage had at the last look, those of them that count, and
-        #: those whose networks are on the budget
+        #: trials of a kind that the storage had at the last look, and those of them that count
         self._heard: Counter[str] = Counter()
         self.done: Counter[str] = Counter()
-        self._fitted: Counter[str] = Counter()
+        #: search trials whose networks a kind has, as those of a ladder's rungs do
+        self.of: dict[str, set[int]] = defaultdict(set)
+        #: when the last trial ended, or the first began
+        self._since = time.perf_counter()
         #: architectures that are scored now, by kind
         self._at_work: set[tuple[str, str]] = set()
 
@@ -127,12 +133,9 @@ class Coordinator:
             self.folder.record_data(self.evaluator.training.counts())
 
     def hopeless(self, kind: str) -> bool:
-        """Whether no trial of a kind so far is on the budget."""
-        return self._fitted[kind] == 0
-
-    def others(self, *kinds: str) -> bool:
-        """Whether others have trials of these kinds in work."""
-        return self.shared and any(self.ledger.claimed(kind) for kind in kinds)
+        """Whether so many trials of a kind have ended that one of them should count, and none does:
+        no network is on the budget, or each fails."""
+        return self._heard[kind] >= HOPELESS and self.done[kind] == 0
 
     def hear(self, kind: str) -> list[FrozenTrial]:
         """What has been finished since the last look, now taken into account."""
@@ -145,17 +148,28 @@ class Coordinator:
 
     def _count(self, kind: str, attrs: dict[str, Any]) -> None:
         self.done[kind] += counts(attrs)
-        self._fitted[kind] += attrs["state"] != "infeasible"
+        if "of" in attrs:
+            self.of[kind].add(int(attrs["of"]))
         if attrs["state"] == "scored":
             score = attrs["score"]
             self._best[kind] = max(score, self._best.get(kind, score))
 
     def drive(self, start: Callable[[int], Steps | None]) -> None:
         """Keep as many trials going as there are workers, until no more are started."""
+        self._since = time.perf_counter()
         drive(start, lambda: self.workers.slots)
 
-    def listed(self, kind: str, items: Sequence[Item]) -> None:
-        """See those of a list through that are not finished yet."""
+    def clock(self, record: Record) -> None:
+        """Put into the record of a trial that ends what has passed since the one before it, whose
+        write is in it: summed over a kind's trials that is what its sittings took, however many
+        workers they had."""
+        now = time.perf_counter()
+        record.attrs.setdefault("seconds", {})[WALL] = now - self._since
+        self._since = now
+
+    def listed(self, kind: str, items: Sequence[Item]) -> bool:
+        """See those of a list through that are not finished yet; whether all are by now, for others
+        may still be at some, or have left them."""
         waiting = iter(list(enumerate(items)))
 
         def start(_going: int) -> Steps | None:
@@ -169,6 +183,10 @@ class Coordinator:
             return None
 
         self.drive(start)
+        if not self.shared:
+            return True
+        self.hear(kind)
+        return all(item.finished() for item in items)
 
     def _item(self, item: Item, at: At) -> Steps:
         record = item.record
@@ -179,12 +197,15 @@ class Coordinator:
             if record.state == "repeat":
                 # what comes to one network under two names is shown twice
                 record.attrs["state"] = "scored"
+        self.clock(record)
         self.finish(record.frozen(), record, at)
 
     def scored(self, spec: NetworkSpec, plan: NetworkPlan, record: Record, at: At) -> Steps:
         """Put what a network is and what comes of it into its record."""
         record.attrs |= facts(spec, plan)
         key = record.attrs["key"]
+        if "state" in record.attrs:
+            return  # nothing could be measured of it
         if self.info.measuring is not None and "measure" not in record.attrs.get("seconds", {}):
             yield from self.measured(spec, record, {}, at)
             if "state" in record.attrs:
@@ -235,8 +256,7 @@ class Coordinator:
         else:
             outcome = yield self._job(MeasureJob(asked, spec, limits), at, lone=True)
             if "state" in outcome:
-                # `scored` ends such a trial, with the text of its network, where none was measured
-                spent.pop("measure", None)
+                spent["measure"] = spent.get("measure", 0.0) + outcome.pop("seconds")
                 record.attrs |= outcome
                 return math.inf
             spent["measure"] = spent.get("measure", 0.0) + outcome["seconds"]

@@ -171,7 +171,7 @@ def _foreign(measuring: Measuring) -> str | None:
 def measure(job: MeasureJob) -> Outcome:
     """What was measured: `load`, the largest share of a limit; what a trial records, under `told`;
     and the reason where a limit is broken. What does not fit the memory has an infinite load, for
-    a smaller network may. Where nothing could be measured, state and reason."""
+    a smaller network may. Where nothing could be measured, state and reason. `seconds` it took."""
     from search.measuring import measured
 
     if (foreign := _foreign(job.measuring)) is not None:
@@ -179,11 +179,11 @@ def measure(job: MeasureJob) -> Outcome:
     started = time.perf_counter()
     try:
         found = measured(job.spec, job.measuring, job.limits)
-    except OutOfMemory as error:
-        spent = time.perf_counter() - started
-        return {"load": math.inf, "told": {}, "reason": str(error), "seconds": spent}
-    except (SpecError, TrainError) as error:
-        return {"state": "failed", "reason": str(error)}
+    except (OutOfMemory, SpecError, TrainError) as error:
+        told = {"reason": str(error), "seconds": time.perf_counter() - started}
+        if isinstance(error, OutOfMemory):
+            return {"load": math.inf, "told": {}, **told}
+        return {"state": "failed", **told}
     spreads = {f"{name}_tenths": list(ends) for name, ends in found.spreads.items()}
     told = {**found.values, **spreads}
     return {"load": found.load, "told": told, "reason": found.reason, "seconds": found.seconds}

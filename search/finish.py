@@ -8,6 +8,7 @@ import pandas as pd
 
 from archspec.scaling.rule import parse_rule
 from search.folder import RunFolder
+from search.metrics import flops_metric
 
 
 def write_front(folder: RunFolder, best: pd.DataFrame) -> dict[int, Path]:
@@ -48,9 +49,10 @@ def write_rules(folder: RunFolder, best: pd.DataFrame) -> dict[int, Path]:
 
 def _head(folder: RunFolder, row: pd.Series) -> str:
     info = folder.info.rung(str(row["kind"]))
+    unit = flops_metric([row["flops"]])
     return (
         f"# Trial {int(row['number'])} of a search of {info.title} under "
         f"{' and '.join(map(str, info.budgets))}, seed {info.seed}.\n"
-        f"# {row['flops'] / 1e9:.3f} GFLOPs (multiply-adds), {row['params'] / 1e6:.2f} Mparams, "
+        f"# {row['flops'] / unit.divisor:.3f} {unit.unit}, {row['params'] / 1e6:.2f} Mparams, "
         f"{row['activations'] / 1e6:.2f} M activations; score {row['score']:.4f} ({info.score}).\n"
     )

@@ -48,6 +48,8 @@ STATES = ("scored", "repeat", "pruned", "infeasible", "failed")
 VALUED = ("scored", "repeat")
 #: the user attribute of the number by which a trial was asked for
 NUMBER = "number"
+#: of a trial's seconds those that passed since the one before it; the others are its parts
+WALL = "wall"
 #: whose versions decide whether two runs can be the same
 WATCHED = ("archspec-vision", "torch", "optuna", "numpy", "pydantic")
 #: and those of a search that trains
@@ -153,6 +155,16 @@ class RunInfo:
         """The devices of all rungs, the last one first; `text` where nothing is built."""
         return tuple(rung.device for rung in reversed(self.ladder)) + (self.device,)
 
+    def moved(self, device: str) -> RunInfo:
+        """The same run on another device, where it builds networks; rungs that read the text
+        stay."""
+
+        def there(now: str) -> str:
+            return now if now == "text" else device
+
+        rungs = tuple(replace(rung, device=there(rung.device)) for rung in self.ladder)
+        return replace(self, device=there(self.device), ladder=rungs)
+
     @property
     def first(self) -> str:
         """The quantity that candidates are fitted to first; FLOPs where all limits are measured."""
@@ -219,7 +231,11 @@ class RunFolder:
                 f"more, but got --trials {trials}; give more"
             )
         with locked(self.path):
-            self._record(replace(self.info, trials=trials))
+            self.asked_for(trials)
+
+    def asked_for(self, trials: int) -> None:
+        """Keep that the run was asked for another number of trials, by whoever has its lock."""
+        self._record(replace(self.info, trials=trials))
 
     def record_data(self, counts: Counts, kind: str = "search") -> None:
         """Keep what was counted of the data that networks of a kind are trained on."""
@@ -323,6 +339,9 @@ class RunFolder:
     def frame(self) -> pd.DataFrame:
         """One row a trial: counts, score and its parts, state, spec and reason, and a column
         `knob.<path>` a parameter. Shipped networks and the random baseline are told by `kind`.
+        `seconds` is the sum of the trial's parts, `seconds.propose` and others; `seconds.wall` is
+        what passed since the trial before it had ended, over a kind the time that its sittings
+        took, each coordinator's for itself.
         Where rules are searched also `rule`, its text, `phi`, a column `factor.<knob>` a constant
         (FLOPs double a phi), and of kind `larger` `of`, the search trial whose rule it repeats;
         kinds of a ladder's rungs have it, too: whose network they are.
@@ -351,7 +370,8 @@ class RunFolder:
     def _row(self, kind: str, trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
         told = dict(trial.user_attrs)
         parts = told.pop("parts", {})
-        seconds = told.pop("seconds", {})
+        seconds = dict(told.pop("seconds", {}))
+        wall = seconds.pop(WALL, None)
         factors = told.pop("factors", None) or {}
         told.pop("key", None)
         return {
@@ -362,6 +382,7 @@ class RunFolder:
             "finished": trial.datetime_complete,
             **{f"part.{name}": value for name, value in parts.items()},
             **{f"seconds.{name}": value for name, value in seconds.items()},
+            f"seconds.{WALL}": wall,
             **{f"factor.{name}": value for name, value in factors.items()},
             **{f"knob.{name}": value for name, value in trial.params.items()},
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -12,7 +12,7 @@ from archspec.errors import RunError, did_you_mean
 from archspec.strict import law_of
 from search.folder import RunFolder, RunInfo
 from search.record import counts
-from search.storage import open_storage, without_password
+from search.storage import open_storage, steady, without_password
 from search.trial_storage import TrialStorage
 
 #: the user attribute of a run's study STUDY/search that holds its run.json
@@ -21,7 +21,8 @@ _FIRST = "/search"
 
 
 class SharedRun(NamedTuple):
-    """A run that is there. done, wanted: trials that count, of the search and its baseline."""
+    """A run that is there. done, wanted: trials that count, of the search and its baseline, and
+    networks of a ladder's rungs."""
 
     name: str
     info: RunInfo
@@ -56,6 +57,15 @@ def publish(folder: RunFolder) -> None:
             study.set_user_attr(ASKED, json.dumps(asked | {"trials": info.trials}))
         else:
             study.set_user_attr(ASKED, json.dumps(asdict(info)))
+
+
+def wanted(folder: RunFolder) -> int:
+    """How many trials of its search a run is asked for by now, here or by another machine."""
+    here = folder.info.trials
+    if folder.info.study is None:
+        return here
+    told = steady(lambda: folder.study("search").user_attrs).get(ASKED)
+    return here if told is None else max(here, int(json.loads(told)["trials"]))
 
 
 def find_run(url: str, name: str | None) -> SharedRun:
@@ -94,9 +104,19 @@ def _read(storage: TrialStorage, name: str, text: str) -> SharedRun:
         law = law_of(error)
         reason = "".join(f"{part}: " for part in law.path) + law.problem
         raise RunError(f"run {name} is damaged or of another version: {reason}") from None
-    done = 0
-    for study in storage.get_all_studies():
-        if study.study_name in (f"{name}/search", f"{name}/random"):
-            trials = storage.get_all_trials(study._study_id, deepcopy=False)
-            done += sum(counts(trial.user_attrs) for trial in trials)
-    return SharedRun(name, info, done, info.trials + info.random_trials)
+    ids = {study.study_name: study._study_id for study in storage.get_all_studies()}
+
+    def attrs(kind: str) -> list[dict[str, Any]]:
+        study = ids.get(f"{name}/{kind}")
+        trials = [] if study is None else storage.get_all_trials(study, deepcopy=False)
+        return [trial.user_attrs for trial in trials]
+
+    done = sum(counts(one) for kind in ("search", "random") for one in attrs(kind))
+    wanted = info.trials + info.random_trials
+    below = attrs("search")
+    for kind, rung in zip(info.rungs, info.ladder, strict=True):
+        # who has no score does not climb
+        climb = min(rung.count, sum(one["state"] == "scored" for one in below))
+        below = attrs(kind)
+        done, wanted = done + min(climb, len(below)), wanted + climb
+    return SharedRun(name, info, done, wanted)

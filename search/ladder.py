@@ -21,7 +21,7 @@ from archspec.marks import MarkedDict, find_mark, key_mark
 from archspec.resolve import FORMAT, LADDER, YAML, beside, locate, resolve
 from archspec.shipped import shipped_recipes
 from archspec.strict import Number, Strict, law_of, shown
-from search.scores.catalog import TRAIN, find_score
+from search.scores.catalog import TABLE, TRAIN, find_score
 
 #: more than anybody has read
 MOST_RUNGS = 12
@@ -42,13 +42,14 @@ Amount = Annotated[float, Field(gt=0, allow_inf_nan=False), Number]
 class Rung(Strict):
     """So many networks by a score.
 
-    count: networks that are scored. score: a score's name, several joined by +, module:function, or
-    train. batch: images that an untrained score sees. recipe: a shipped name, or a path beside the
-    text. epochs: the recipe is scaled to them; null is the recipe's. minutes: equal time a network
-    and seed, in place of epochs. seeds: trainings a network; the score is their mean. images: so
-    many training images, of each class alike; null is all. holdout: the share of the training
-    images that networks are judged by. slowest: give a network up whose training would take more
-    seconds. prune: stop trainings early that are behind; null is yes, save on the highest rung.
+    count: networks that are scored. score: a score's name, several joined by +, module:function,
+    table:FILE of trained networks, or train. batch: images that an untrained score sees. recipe: a
+    shipped name, or a path beside the text. epochs: the recipe is scaled to them; null is the
+    recipe's. minutes: equal time a network and seed, in place of epochs. seeds: trainings a
+    network; the score is their mean. images: so many training images, of each class alike; null is
+    all. holdout: the share of the training images that networks are judged by. slowest: give a
+    network up whose training would take more seconds. prune: stop trainings early that are behind;
+    null is yes, save on the highest rung.
     """
 
     count: Whole
@@ -82,7 +83,8 @@ class Rung(Strict):
                 ("minutes",),
                 True,
             )
-        if not self.trains:
+        # a table is read with the space whose networks it names, by `asked_rungs`
+        if not self.trains and not self.score.startswith(TABLE):
             try:
                 find_score(self.score)
             except ScoreError as error:
@@ -175,7 +177,12 @@ def ladder_file(path: Path) -> Ladder:
     except ValidationError as error:
         raise _placed(law_of(error), tree) from None
     rungs = [
-        rung.model_copy(update={"recipe": _recipe(tree, path, place, rung.recipe)})
+        rung.model_copy(
+            update={
+                "score": _score(tree, path, place, rung.score),
+                "recipe": _recipe(tree, path, place, rung.recipe),
+            }
+        )
         for place, rung in enumerate(found.rungs)
     ]
     return found.model_copy(update={"rungs": tuple(rungs)})
@@ -195,6 +202,16 @@ def _placed(error: LawError, tree: MarkedDict) -> SpecError:
     """A broken law with its place; rungs are numbered from 0, as all lists of a text."""
     mark = (key_mark(tree, error.path) if error.at_key else None) or find_mark(tree, error.path)
     return SpecError(error.problem, mark, ".".join(map(str, error.path)))
+
+
+def _score(tree: MarkedDict, path: Path, place: int, score: str) -> str:
+    """A rung's score; the table of one is found from anywhere."""
+    name = score.removeprefix(TABLE)
+    if name == score or Path(name).is_absolute():
+        return score
+    key = ("rungs", place, "score")
+    file = beside(path.parent, name, ".".join(map(str, key)), find_mark(tree, key))
+    return TABLE + str(file.resolve())
 
 
 def _recipe(tree: MarkedDict, path: Path, place: int, recipe: str | None) -> str | None:

@@ -115,9 +115,6 @@ class Ledger(Protocol):
         key: of the architecture that is to be scored, empty where nothing is, as of a repeat.
         """
 
-    def release(self, kind: str, number: int) -> None:
-        """Give a claim back, unfinished."""
-
     def owns(self, kind: str, number: int) -> bool:
         """Whether a claim is still ours; not where the connection was lost and another took it."""
 
@@ -164,9 +161,6 @@ class Alone:
     def claim(self, kind: str, number: int, key: str) -> bool:
         """Granted."""
         return True
-
-    def release(self, kind: str, number: int) -> None:
-        """Nothing to do."""
 
     def owns(self, kind: str, number: int) -> bool:
         """Always."""
@@ -242,11 +236,6 @@ class Shared:
             return won
 
         return self._do(taken)
-
-    def release(self, kind: str, number: int) -> None:
-        """Give a claim back, unfinished."""
-        given = f"DELETE {_OURS} AND NOT done"
-        self._do(lambda connection: connection.execute(given, self._of(kind, number)))
 
     def owns(self, kind: str, number: int) -> bool:
         """Whether a claim is still ours; not where the connection was lost and another took it."""

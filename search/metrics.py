@@ -5,7 +5,8 @@ Objectives and budgets go by the keys; every figure, table and axis takes its wo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from archspec.errors import RunError, did_you_mean
@@ -36,6 +37,7 @@ class Metric(NamedTuple):
 
 SCORE = Metric("score", "Score", "", "", 1, "higher")
 FLOPS = Metric("flops", "FLOPs", "GFLOPs (multiply-adds)", "GFLOPs", 1e9, "lower")
+FEW_FLOPS = FLOPS._replace(unit="MFLOPs (multiply-adds)", short="MFLOPs", divisor=1e6)
 ACTIVATIONS = Metric("activations", "Activations", "millions of elements", "M", 1e6, "lower")
 PARAMS = Metric("params", "Params", "millions", "M", 1e6, "lower")
 DEPTH = Metric("depth", "Depth", "weighted layers on the longest path", "layers", 1, "lower")
@@ -56,6 +58,13 @@ OBJECTIVES = {
 
 #: objectives at once; beyond that most of any set of networks is on the front
 MOST_OBJECTIVES = 3
+
+
+def flops_metric(counts: Iterable[float]) -> Metric:
+    """FLOPs in the unit that suits these counts, of multiply-adds: millions where none comes to
+    1 GFLOPs, as a budget is told. Counts that are not a number are passed over."""
+    largest = max((count for count in counts if count == count), default=math.inf)
+    return FEW_FLOPS if largest < FLOPS.divisor else FLOPS
 
 
 def score_metric(info: RunInfo) -> Metric:

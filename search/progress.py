@@ -1,23 +1,18 @@
-"""A run watched on a terminal: rate, best so far, time left."""
+"""A search watched: how far it is, how fast trials that count come, the best so far, time left."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from search.coordinator import Event, Listener, Pulse, Watcher
 from search.folder import RunFolder, RunInfo
+from search.grid import GRID
 from search.run import Search
 from search.workers import WorkersAsked, open_workers
 
@@ -27,6 +22,10 @@ NAMES = {
     "shipped": "shipped networks",
     "larger": "one size up",
 }
+#: kinds whose trials are tries: one that breaks a budget is followed by another
+PROPOSED = ("search", "random")
+#: how a try ends that counts
+COUNTED = ("scored", "pruned")
 
 
 def names(info: RunInfo) -> dict[str, str]:
@@ -43,47 +42,28 @@ def watched(folder: RunFolder, quiet: bool = False, helpers: WorkersAsked | None
 
     helpers: who evaluates, where it is not this process.
     """
-    console = Console(stderr=True)
-    called = names(folder.info)
+    console = Console(stderr=True, highlight=False)
+    called, pace = names(folder.info), Pace()
     if quiet or not console.is_terminal:
-        lines = _Lines(folder, quiet)
-        _go(folder, lines.watch, lines.listen, console, helpers)
+        lines = _Lines(called, pace, console, quiet)
+        _go(folder, lines.watch, lines.listen, pace, console, helpers)
         return
     columns = (
         TextColumn("{task.description:<16}"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[told]}"),
-        TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as progress:
-        tasks: dict[str, TaskID] = {}
-        rate = _Rate()
-        best = "none yet"
-
-        def task(kind: str, done: int, wanted: int) -> TaskID:
-            if kind not in tasks:
-                tasks[kind] = progress.add_task(called[kind], total=wanted, completed=done, told="")
-            return tasks[kind]
-
-        def watch(event: Event) -> None:
-            nonlocal best
-            best = _number(event.best)
-            told = f"{_pace(rate.tick())}, best {best}"
-            shown = task(event.kind, event.done, event.wanted)
-            progress.update(shown, completed=event.done, told=told)
-
-        def listen(pulse: Pulse) -> None:
-            told = f"trial {pulse.number}: {pulse.told}, best {best}"
-            progress.update(task(pulse.kind, pulse.done, pulse.wanted), told=told)
-
-        _go(folder, watch, listen, progress.console, helpers)
+        bars = _Bars(called, pace, progress)
+        _go(folder, bars.watch, bars.listen, pace, progress.console, helpers)
 
 
 def _go(
     folder: RunFolder,
     watch: Watcher,
     listen: Listener,
+    pace: Pace,
     console: Console,
     helpers: WorkersAsked | None,
 ) -> None:
@@ -95,53 +75,115 @@ def _go(
     device = next((place for place in folder.info.places if place != "text"), "text")
     asked = replace(helpers or WorkersAsked(), device=device)
     with open_workers(asked) as workers, closing(folder.ledger(tell)) as ledger:
-        Search(folder, watch, listen, workers=workers, ledger=ledger).go()
+        search = Search(folder, watch, listen, workers=workers, ledger=ledger)
+        pace.points = len(search.points) if folder.info.sampler == GRID else None
+        search.go()
 
 
-class _Rate:
-    """Trials a minute over this sitting."""
+class Pace:
+    """How fast trials of a kind come that count, over this sitting, and how long the rest takes.
 
-    def __init__(self) -> None:
-        self.started, self.count = time.monotonic(), 0
+    points: how many tries the search has where it goes through a grid, most of which may break the
+    budget; None where it goes on until enough count. clock: seconds from any start.
+    """
 
-    def tick(self) -> float:
-        """Trials a minute after one more."""
-        self.count += 1
-        return 60 * self.count / max(time.monotonic() - self.started, 1e-9)
+    def __init__(
+        self, points: int | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.points, self._clock = points, clock
+        self._kind: str | None = None
+        self._since = self._last = clock()
+        self._before = self._tries = 0
+
+    def told(self, event: Event) -> str:
+        """One more trial; the pace, the best so far and the time left, in words."""
+        if event.kind != self._kind:
+            # what earlier sittings did is no speed of this one
+            counted = event.kind not in PROPOSED or event.state in COUNTED
+            self._kind, self._since = event.kind, self._last
+            self._before, self._tries = event.done - counted, 0
+        self._last = self._clock()
+        self._tries += 1
+        spent = max(self._last - self._since, 1e-9)
+        found = event.done - self._before
+        best = f"best {_number(event.best)}"
+        if found <= 0:
+            return best
+        seconds = spent * (event.wanted - event.done) / found
+        if event.kind == "search" and self.points is not None:
+            left = max(0, self.points - event.number - 1)
+            seconds = min(seconds, spent * left / self._tries)
+        return f"{_rate(60 * found / spent)}, {best}, about {_time(seconds)} left"
+
+
+class _Bars:
+    """On a terminal: a bar a kind."""
+
+    def __init__(self, called: dict[str, str], pace: Pace, progress: Progress) -> None:
+        self._called, self._pace, self._progress = called, pace, progress
+        self._tasks: dict[str, TaskID] = {}
+        self._best = _number(None)
+
+    def watch(self, event: Event) -> None:
+        """A trial is done."""
+        self._best = _number(event.best)
+        bar, told = self._bar(event), self._pace.told(event)
+        # the run may be asked for more while it goes on
+        self._progress.update(bar, completed=event.done, total=event.wanted, told=told)
+
+    def listen(self, pulse: Pulse) -> None:
+        """A network is being trained."""
+        told = f"trial {pulse.number}: {pulse.told}, best {self._best}"
+        self._progress.update(self._bar(pulse), told=told)
+
+    def _bar(self, at: Event | Pulse) -> TaskID:
+        if at.kind not in self._tasks:
+            name = self._called[at.kind]
+            self._tasks[at.kind] = self._progress.add_task(
+                name, total=at.wanted, completed=at.done, told=""
+            )
+        return self._tasks[at.kind]
 
 
 class _Lines:
-    """Where there is no terminal: a line now and then, on standard error."""
+    """Where there is no terminal: a line now and then."""
 
-    def __init__(self, folder: RunFolder, quiet: bool) -> None:
-        self.quiet, self.rate, self.last = quiet, _Rate(), 0.0
-        self.names = names(folder.info)
+    def __init__(self, called: dict[str, str], pace: Pace, console: Console, quiet: bool) -> None:
+        self._called, self._pace, self._console, self._quiet = called, pace, console, quiet
+        self._last = 0.0
 
     def watch(self, event: Event) -> None:
-        rate = self.rate.tick()
-        left = (event.wanted - event.done) / rate if rate else 0.0
-        self._print(
-            f"{self.names[event.kind]} {event.done}/{event.wanted}, {_pace(rate)}, "
-            f"best {_number(event.best)}, about {60 * left:.0f} s left",
-            event.done >= event.wanted,
-        )
+        """A trial is done."""
+        told = self._pace.told(event)
+        name = self._called[event.kind]
+        self._print(f"{name} {event.done}/{event.wanted}, {told}", event.done >= event.wanted)
 
     def listen(self, pulse: Pulse) -> None:
+        """A network is being trained."""
         done = f"{pulse.done}/{pulse.wanted}"
-        self._print(f"{self.names[pulse.kind]} {done}, trial {pulse.number}: {pulse.told}")
+        self._print(f"{self._called[pulse.kind]} {done}, trial {pulse.number}: {pulse.told}")
 
     def _print(self, text: str, always: bool = False) -> None:
         now = time.monotonic()
-        if self.quiet or (now - self.last < 10 and not always):
+        if self._quiet or (now - self._last < 10 and not always):
             return
-        self.last = now
-        Console(stderr=True, highlight=False).print(text)
+        self._last = now
+        self._console.print(text)
 
 
 def _number(value: float | None) -> str:
     return "none yet" if value is None else f"{value:.3f}"
 
 
-def _pace(rate: float) -> str:
+def _rate(rate: float) -> str:
     """Trials a minute in words; trainings take minutes."""
     return f"{rate:.0f} a minute" if rate >= 1 else f"{60 * rate:.0f} an hour"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+__all__ = ["Pace", "names", "watched"]

@@ -7,26 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import optuna
-from optuna.distributions import BaseDistribution
 from optuna.samplers import (
     BaseSampler,
     CmaEsSampler,
     GPSampler,
-    NSGAIISampler,
     RandomSampler,
     TPESampler,
 )
-from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial, TrialState
 
 from archspec.domains import Choice, Domain, Range
 from archspec.errors import ArchspecError, did_you_mean
 from archspec.template import Pick
 from search.folder import NUMBER, number_of
+from search.generations import OrderedNSGAII
 from search.grid import GRID, Point
 from search.metrics import direction
 from search.one_point import OnePoint
@@ -34,31 +31,6 @@ from search.quasi_random import sobol_point
 
 if TYPE_CHECKING:
     from search.guided.landscape import Landscape
-
-
-class OrderedNSGAII(NSGAIISampler):
-    """NSGA-II whose parents come by their numbers.
-
-    Optuna gives the parents of a generation in the order of their selection to the trial that
-    selects them, and by number to those after it, which find them remembered. A resumed search
-    selects them once more, at another trial: it would pair others.
-    """
-
-    def select_parent(self, study: optuna.Study, generation: int) -> list[FrozenTrial]:
-        """The parents of a generation, by number."""
-        return sorted(super().select_parent(study, generation), key=lambda trial: trial.number)
-
-    def infer_relative_search_space(
-        self, study: optuna.Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        """What all finished trials picked; remembered, for a sampler is made anew for each trial
-        and would go through all of them."""
-        common = _COMMON.setdefault(study, IntersectionSearchSpace()).calculate(study)
-        return {name: domain for name, domain in common.items() if not domain.single()}
-
-
-#: what the trials of a study have in common, taken further with each trial
-_COMMON: WeakKeyDictionary[optuna.Study, IntersectionSearchSpace] = WeakKeyDictionary()
 
 
 class Asked(NamedTuple):

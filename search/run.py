@@ -38,7 +38,7 @@ from search.grid import GRID, Point
 from search.larger import ONE_SIZE, chosen
 from search.ledger import Ledger
 from search.measuring import measured
-from search.proposals import GUIDED, Proposals, suggest
+from search.proposals import GUIDED, Proposals, check_sampler, suggest
 from search.published import published, published_names
 from search.record import Record
 from search.rule_space import RuleSpace
@@ -54,8 +54,6 @@ if TYPE_CHECKING:
 TARGETS = Range(0.25, 1.0, log=True)
 #: so many proposals for each trial that counts, then the space is called exhausted
 MOST_PROPOSALS = 20
-#: and where none of so many fits, the budget is called out of reach
-HOPELESS = 40
 
 
 def space_of(info: RunInfo) -> Space | RuleSpace:
@@ -115,29 +113,58 @@ class Search:
             for kind in self._kinds:
                 self.trials.hear(kind)
             # what others have in work is theirs to finish, unless they are lost
-            while True:
-                others = self.trials.others(*self.info.kinds)
-                self._pass()
-                if not others and not self.trials.others(*self.info.kinds):
-                    break
+            while not self._pass() or self._asked_for_more():
                 time.sleep(AGAIN)
 
-    def _pass(self) -> None:
-        """All that nobody else is at."""
-        self._propose("search", self.info.sampler, self.info.trials)
-        self._propose("random", self._chance, self.info.random_trials)
+    def _asked_for_more(self) -> bool:
+        """Whether another machine asked the run for more trials since; then so does this one."""
+        if not self.trials.shared:
+            return False
+        from search.joining import wanted
+
+        trials = wanted(self.folder)
+        if trials <= self.folder.info.trials:
+            return False
+        self.folder.asked_for(trials)
+        return True
+
+    def _pass(self) -> bool:
+        """All that nobody else is at; whether nothing is left to do."""
+        self._asked_for_more()
+        done = [self._propose("search", self.info.sampler, self.folder.info.trials)]
+        if not self.trials.hopeless("search"):
+            done.append(self._propose("random", self._chance, self.info.random_trials))
         if self.info.shipped:
             if isinstance(self.space, RuleSpace):
-                self._score_published(self.space)
+                done.append(self._score_published(self.space))
             else:
-                self._score_shipped()
-        if isinstance(self.space, RuleSpace) and not self.trials.others("search"):
-            self._score_larger(self.space)
-        self._climb.go()
+                done.append(self._score_shipped())
+        # who is chosen of the search follows from all of it
+        if done[0]:
+            if isinstance(self.space, RuleSpace):
+                done.append(self._score_larger(self.space))
+            done.append(self._climb.go())
+        return all(done)
 
     # Proposed trials -----------------------------------------------------------------------------
 
-    def _propose(self, kind: str, sampler: str, wanted: int) -> None:
+    def _propose(self, kind: str, sampler: str, wanted: int) -> bool:
+        """Trials of a kind until so many count; whether that is all, and nobody is at one."""
+        check_sampler(sampler, self.info.objectives)
+        ledger = self.trials.ledger
+
+        def by_others() -> dict[int, str]:
+            """What others have in work, when all that they have finished is heard of."""
+            # claims first: what is written in between is then heard of
+            claimed = ledger.claimed(kind)
+            if self.trials.shared:
+                self.trials.hear(kind)
+            return claimed
+
+        with ledger.turn():
+            others = by_others()
+        if self.trials.done[kind] + len(others) >= wanted:
+            return not others
         proposals = Proposals(
             sampler,
             # each kind draws its own numbers, so that the baseline is no copy of the search's start
@@ -149,32 +176,33 @@ class Search:
             self._landscape if sampler == GUIDED else None,
         )
         most = len(self.points) if sampler == GRID else MOST_PROPOSALS * wanted
-        ledger = self.trials.ledger
 
         def start(going: int) -> Steps | None:
+            nonlocal others
             with ledger.turn():
                 while True:
-                    # claims first: what is written in between is then heard of
-                    others = ledger.claimed(kind)
+                    others = by_others()
                     if self.trials.shared:
-                        self.trials.hear(kind)
                         proposals.learn(self.folder.trials(kind))
                     number = proposals.next_number(others)
                     at_work = going + len(others)
                     if self.trials.done[kind] + at_work >= wanted or number >= most:
                         return None
-                    if number >= HOPELESS and self.trials.hopeless(kind):
+                    if self.trials.hopeless(kind):
                         return None
                     if ledger.claim(kind, number, ""):
                         break
+                began = time.perf_counter()
                 asked = proposals.ask(number)
-            return self._proposed(proposals, asked, At(kind, number, number, wanted))
+                record = Record({"reason": None, "seconds": {}})
+                record.attrs["seconds"]["propose"] = time.perf_counter() - began
+            return self._proposed(proposals, asked, record, At(kind, number, number, wanted))
 
         self.trials.drive(start)
+        return not others
 
-    def _proposed(self, proposals: Proposals, trial: optuna.Trial, at: At) -> Steps:
+    def _proposed(self, proposals: Proposals, trial: optuna.Trial, record: Record, at: At) -> Steps:
         """From a sampler's picks to a finished trial."""
-        record = Record({"reason": None})
         try:
             found = yield from self._candidate(trial, record, at)
         except (FitError, SpecError) as error:
@@ -182,6 +210,7 @@ class Search:
         else:
             network = landed(found, f"{self.info.space}_{at.kind}{at.number}", record)
             yield from self.trials.scored(*network, record, at)
+        self.trials.clock(record)
         for key, value in record.attrs.items():
             trial.set_user_attr(key, value)
         self.trials.finish(proposals.tell(trial, record.values), record, at)
@@ -197,7 +226,9 @@ class Search:
         aimed = self.info.budgets[0]
         record.attrs["target"] = share * aimed.limit
         land = self.space.propose(pick)
-        spent = record.attrs["seconds"] = {"propose": time.perf_counter() - started, "fit": 0.0}
+        spent = record.attrs["seconds"]
+        spent["propose"] += time.perf_counter() - started
+        spent["fit"] = 0.0
         laws = dict(self.info.limits)
         if not aimed.measured:
             laws[aimed.quantity] *= share
@@ -268,7 +299,7 @@ class Search:
 
     # Shipped networks ----------------------------------------------------------------------------
 
-    def _score_shipped(self) -> None:
+    def _score_shipped(self) -> bool:
         items = []
         flops = None
         if not self.info.limits:
@@ -283,7 +314,7 @@ class Search:
 
             record = Record({"reason": None, "target": None})
             items.append(self._named(number, record, begin, spec.name))
-        self.trials.listed("shipped", items)
+        return self.trials.listed("shipped", items)
 
     def _named(self, number: int, record: Record, begin: Begin, name: str) -> Item:
         """An item of the shipped ones, which are told apart by their names."""
@@ -294,7 +325,7 @@ class Search:
 
     # Scaling rules -------------------------------------------------------------------------------
 
-    def _score_published(self, space: RuleSpace) -> None:
+    def _score_published(self, space: RuleSpace) -> bool:
         items = []
         for number, (rule, name) in enumerate(published_names(space).items()):
 
@@ -309,9 +340,9 @@ class Search:
 
             record = Record({"reason": None, "target": self.info.budgets[0].limit})
             items.append(self._named(number, record, begin, name))
-        self.trials.listed("shipped", items)
+        return self.trials.listed("shipped", items)
 
-    def _score_larger(self, space: RuleSpace) -> None:
+    def _score_larger(self, space: RuleSpace) -> bool:
         """Some of the scored rules one size up: the same constants, phi solved anew."""
         assert self.info.scaling is not None
         limits = {key: ONE_SIZE * limit for key, limit in self.info.limits.items()}
@@ -342,7 +373,7 @@ class Search:
                 return number in self._finished("larger", "of")
 
             items.append(Item(number, record, begin, finished))
-        self.trials.listed("larger", items)
+        return self.trials.listed("larger", items)
 
 
 def _timed(land: Landing, limits: Mapping[str, float], spent: dict[str, float]) -> Candidate:

@@ -10,9 +10,12 @@ from pydantic import ConfigDict, Field
 
 from archspec.errors import ArchspecError, RunError
 from search.protocol import Protocol, make_protocol
+from search.scores.catalog import at_home
 
 if TYPE_CHECKING:
     from search.ladder import Ladder, Rung
+    from search.rule_space import RuleSpace
+    from search.space import Space
 
 #: images that an untrained score sees
 BATCH = 16
@@ -48,11 +51,17 @@ class Defaults(NamedTuple):
 
 
 def asked_rungs(
-    ladder: Ladder, defaults: Defaults, data: str, seed: int, device: str | None
+    ladder: Ladder,
+    defaults: Defaults,
+    data: str,
+    seed: int,
+    device: str | None,
+    space: Space | RuleSpace | None = None,
 ) -> tuple[RungInfo, ...]:
     """A ladder's rungs, each tried: its score, data, recipe and device.
 
-    Raises ArchspecError, also for a default that is of no rung.
+    space: what is searched, in whose picks a table names its networks. Raises ArchspecError, also
+    for a default that is of no rung.
     """
     trained = any(rung.trains for rung in ladder.rungs)
     untrained = any(not rung.trains for rung in ladder.rungs)
@@ -61,7 +70,7 @@ def asked_rungs(
             kind = "untrained score" if name == "batch" else "training"
             raise RunError(f"--{name} is of a rung with {kind}, and this ladder has none")
     return tuple(
-        _asked(rung, place, place == len(ladder.rungs), defaults, data, seed, device)
+        _asked(rung, place, place == len(ladder.rungs), defaults, data, seed, device, space)
         for place, rung in enumerate(ladder.rungs, 1)
     )
 
@@ -74,9 +83,11 @@ def _asked(
     data: str,
     seed: int,
     device: str | None,
+    space: Space | RuleSpace | None,
 ) -> RungInfo:
     from search.ladder import words
 
+    score = rung.score
     try:
         if rung.trains:
             from search.scores.training import Training
@@ -98,11 +109,20 @@ def _asked(
             from search.scores import Scorer
 
             protocol, batch = None, rung.batch or defaults.batch or BATCH
-            scorer = Scorer(rung.score, data, batch, seed, device)
+            score = at_home(score)
+            scorer = Scorer(
+                score,
+                data,
+                batch,
+                seed,
+                device,
+                table=None if space is None else space.dump(),
+                space=None if space is None else space.name,
+            )
             where, label = scorer.check(), scorer.label
     except ArchspecError as error:
         raise RunError(f"rung {place}, {rung.count:,} by {words(rung)}: {error}") from error
-    return RungInfo(rung.count, rung.score, label, words(rung), batch, where, protocol)
+    return RungInfo(rung.count, score, label, words(rung), batch, where, protocol)
 
 
 def refuse_options(given: Mapping[str, object]) -> None:

@@ -127,8 +127,6 @@ def test_others_see_what_is_in_work_and_leave_it(server: Server, sit: Sit) -> No
     assert not two.claim(1, "k0")
     assert one.ledger.claimed(KIND) == {1: "", 2: ""}  # what could not be had did no harm
     assert two.claim(1, "k1")
-    one.ledger.release(KIND, 0)
-    assert two.claim(3, "k0")
 
 
 @pytest.mark.postgresql

@@ -74,17 +74,19 @@ class Encoding:
 
     def likeness(self, a: Array, b: Array) -> Array:
         """(n, m): how much of two points is alike, 1 for the same; codes (n, knobs), (m, knobs)."""
-        found = np.zeros((len(a), len(b)))
-        weights_a, weights_b = self.weights(a), self.weights(b)
+        if len(b) > len(a):
+            return self.likeness(b, a).T
+        shares_a, shares_b = np.sqrt(self.weights(a)), np.sqrt(self.weights(b))
+        # knob by knob over the few values that it has, so that one product does the rest
+        to_values, of_value = [np.zeros((len(a), 0))], [np.zeros((len(b), 0))]
         for place, knob in enumerate(self._knobs):
             x, y = a[:, place], b[:, place]
-            here, there = ~np.isnan(x), ~np.isnan(y)
-            if not here.any() or not there.any():
-                continue
-            apart = np.abs(x[here][:, None] - y[there][None])
-            alike = np.exp(-apart / REACH) if knob.ordered else (apart == 0).astype(float)
-            share = np.sqrt(weights_a[here, place][:, None] * weights_b[there, place][None])
-            found[np.ix_(here, there)] += share * alike
+            values = np.unique(y[~np.isnan(y)])
+            alike = knob.likeness(np.nan_to_num(x)[:, None], values)
+            # a point that has no such knob has no share in it
+            to_values.append(shares_a[:, place, None] * alike)
+            of_value.append(shares_b[:, place, None] * (y[:, None] == values))
+        found: Array = np.hstack(to_values) @ np.hstack(of_value).T
         return found
 
     def shared(self, codes: Array) -> Array:
@@ -162,6 +164,11 @@ class _Knob:
             self._ratio = self._low > 0 and self._high >= RATIO * self._low
         #: what knobs of one kind have in common; ranges may differ, as stages' widths do
         self.kind = ("ordered",) if self.ordered else ("options", *map(str, self.tags))
+
+    def likeness(self, x: Array, y: Array) -> Array:
+        """In [0, 1], of codes that broadcast."""
+        apart = np.abs(x - y)
+        return np.exp(-apart / REACH) if self.ordered else (apart == 0).astype(float)
 
     def code(self, value: Any) -> float:
         if not self.ordered:

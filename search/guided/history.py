@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from search.grid import Point
-from search.guided.landscape import COSTS, Landscape
+from search.guided.landscape import COSTS, Landscape, Name, name_of
 
 Array = NDArray[np.float64]
 
@@ -29,17 +28,12 @@ class History(NamedTuple):
     values: Array
     waiting: list[dict[str, Any]]
     keys: set[str]
-    names: set[str]
+    names: set[Name]
 
     @property
     def had(self) -> int:
         """Networks that were proposed."""
         return len(self.points) + len(self.waiting)
-
-
-def name_of(point: Point) -> str:
-    """The same parameters, the same name."""
-    return repr(sorted(point.items()))
 
 
 def read_history(

@@ -24,6 +24,8 @@ from search.space import TARGET, Candidate, Space
 
 #: what the text of a network tells; in this order wherever costs are an array
 COSTS = ("flops", "params", "activations", "traffic", "depth")
+#: the same for points of the same parameters
+Name = frozenset[tuple[str, Any]]
 #: points whose networks are remembered
 REMEMBERED = 20_000
 #: and of these, so many whole, for the trial that asks for the same
@@ -89,8 +91,8 @@ class SpaceLandscape:
         fill = space.rules.fill if isinstance(space, RuleSpace) else Template(space.tree).fill
         target = {name: domain for name, domain in parameters.items() if name == TARGET}
         self._questions = Questions(fill, target, parameters)
-        self._costed: OrderedDict[str, Costed | None] = OrderedDict()
-        self._whole: OrderedDict[str, Candidate | FitError | SpecError] = OrderedDict()
+        self._costed: OrderedDict[Name, Costed | None] = OrderedDict()
+        self._whole: OrderedDict[Name, Candidate | FitError | SpecError] = OrderedDict()
 
     @property
     def parameters(self) -> Mapping[str, Domain]:
@@ -108,7 +110,7 @@ class SpaceLandscape:
 
     def cost(self, point: Point) -> Costed | None:
         """A point's network on the limits, None where it cannot be had; remembered."""
-        name = _name(point)
+        name = name_of(point)
         if name in self._costed:
             self._costed.move_to_end(name)
             return self._costed[name]
@@ -128,7 +130,7 @@ class SpaceLandscape:
 
         Raises FitError and SpecError as Space.propose does.
         """
-        found = self._whole.get(_name(point))
+        found = self._whole.get(name_of(point))
         if found is None:
             return self._land(point)
         if isinstance(found, Candidate):
@@ -174,15 +176,16 @@ class SpaceLandscape:
         return Costed(architecture_key(found.spec), costs, found.used)
 
 
-def _name(point: Point) -> str:
-    return repr(sorted(point.items()))
+def name_of(point: Point) -> Name:
+    """What tells points apart, whatever the order of their parameters."""
+    return frozenset(point.items())
 
 
-def _keep(memory: OrderedDict[str, Any], name: str, value: Any, most: int) -> None:
+def _keep(memory: OrderedDict[Name, Any], name: Name, value: Any, most: int) -> None:
     memory[name] = value
     memory.move_to_end(name)
     if len(memory) > most:
         memory.popitem(last=False)
 
 
-__all__ = ["COSTS", "Costed", "Landscape", "SpaceLandscape"]
+__all__ = ["COSTS", "Costed", "Landscape", "Name", "SpaceLandscape", "name_of"]

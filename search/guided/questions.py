@@ -64,7 +64,11 @@ class _Question:
         self._after: dict[Any, _Question] = {}
 
     def after(self, taken: Any) -> _Question:
-        return self._after.setdefault(taken, _Question())
+        # the usual case is made for: this is asked some ten thousand times for one proposal
+        found = self._after.get(taken)
+        if found is None:
+            found = self._after[taken] = _Question()
+        return found
 
 
 def _forks(domain: Domain) -> bool:

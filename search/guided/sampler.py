@@ -18,8 +18,8 @@ from optuna.trial import FrozenTrial
 from archspec.domains import Range
 from search.grid import Point
 from search.guided.encoding import Encoding
-from search.guided.history import History, name_of, read_history
-from search.guided.landscape import Costed, Landscape
+from search.guided.history import History, read_history
+from search.guided.landscape import Costed, Landscape, name_of
 from search.guided.moves import drawn, moved
 from search.guided.promise import Promise
 from search.one_point import OnePoint
@@ -38,7 +38,7 @@ LARGEST_OF = 8
 FRESH, NEAR, NEARER = 96, 160, 64
 #: where networks are fitted, which takes long: of three times as many points those that promise
 #: most before their costs are known
-FITTED = 16
+FITTED = 8
 #: the best so far whose surroundings are looked at, and the most promising
 PARENTS, PROMISING = 5, 6
 #: points that are tried before the space is called exhausted, and a network is proposed again
@@ -130,10 +130,10 @@ class GuidedSampler(OnePoint):
             unfitted = self._distinct(pool, history)
             worth = promise(unfitted, None)
             top = [unfitted[place] for place in np.argsort(-worth, kind="stable")[:PROMISING]]
-            unfitted = self._distinct(
-                [*unfitted, *(self._near(top) for _ in range(NEARER))], history
-            )
-            worth = promise(unfitted, None)
+            seen = {name_of(point) for point in unfitted}
+            near = self._distinct([self._near(top) for _ in range(NEARER)], history)
+            if more := [point for point in near if name_of(point) not in seen]:
+                unfitted, worth = [*unfitted, *more], np.append(worth, promise(more, None))
             order = np.argsort(-worth, kind="stable")
             points, worth = self._weighed(
                 [unfitted[place] for place in order], history, promise, FITTED

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 from archspec.cost import Totals, totals
 from archspec.errors import ScoreError, did_you_mean
@@ -226,23 +227,40 @@ TRAIN = "train"
 TABLE = "table:"
 
 
-def find_score(name: str, table: str | None = None) -> tuple[Score, ...]:
+def table_file(name: str) -> Path:
+    """The file of a score `table:FILE`; raises ScoreError where it names none."""
+    file = name.removeprefix(TABLE)
+    if not file.strip():
+        raise ScoreError(
+            f"{TABLE} needs a file of trained networks (.csv, .parquet or .json), such as --score "
+            f"{TABLE}results.csv"
+        )
+    if "+" in file and not Path(file).exists():
+        raise _not_alone(name)
+    return Path(file)
+
+
+def at_home(name: str) -> str:
+    """A score that is found from any folder, for a run may be resumed from another one: the file
+    of a table is named in full. Raises ScoreError where `table:` names none."""
+    return TABLE + str(table_file(name).resolve()) if name.startswith(TABLE) else name
+
+
+def find_score(name: str, table: str | None = None, space: str | None = None) -> tuple[Score, ...]:
     """The parts of a score by name; raises ScoreError with the legal names.
 
     A part is a name, or `module:function` for a person's own. `table:FILE` stands alone; `table` is
-    then the text of the space in whose picks the file names its networks.
+    then the text of the space in whose picks the file names its networks, `space` what it is
+    called.
     """
     if name.startswith(TABLE):
         # pandas waits until a table is asked for
         from search.scores.table import table_score
 
-        return (table_score(name, table),)
+        return (table_score(name, table, space),)
     names = name.split("+")
     if any(word.startswith(TABLE) for word in names):
-        raise ScoreError(
-            f"{TABLE}FILE stands alone, for it is an accuracy in percent, but got {name!r}; give "
-            "one or the other"
-        )
+        raise _not_alone(name)
     if TRAIN in names:
         raise ScoreError(
             f"{TRAIN} stands alone, for it is an accuracy in percent, but got {name!r}; give "
@@ -251,6 +269,13 @@ def find_score(name: str, table: str | None = None) -> tuple[Score, ...]:
     if len(set(names)) < len(names):
         raise ScoreError(f"a score is named twice in {name!r}")
     return tuple(_own(word) if ":" in word else _shipped(word, name) for word in names)
+
+
+def _not_alone(name: str) -> ScoreError:
+    return ScoreError(
+        f"{TABLE}FILE stands alone, for it is an accuracy in percent, but got {name!r}; give one "
+        "or the other"
+    )
 
 
 def _shipped(word: str, name: str) -> Score:

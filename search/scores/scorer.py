@@ -49,6 +49,7 @@ class Scorer:
     data, batch, seed, device: what networks are scored under; device None is the best at hand.
     half: whether scores that allow it run in half precision; None is on CUDA alone.
     table: where the score is `table:FILE`, the text of the space in whose picks it names networks.
+    space: what that space is called, for messages.
     """
 
     name: str
@@ -58,11 +59,12 @@ class Scorer:
     device: str | None = None
     half: bool | None = None
     table: str | None = None
+    space: str | None = None
 
     @cached_property
     def parts(self) -> tuple[Score, ...]:
         """The scores that make up this one."""
-        return find_score(self.name, self.table)
+        return find_score(self.name, self.table, self.space)
 
     @property
     def label(self) -> str:

@@ -10,24 +10,40 @@ from functools import lru_cache
 from pathlib import Path
 from statistics import fmean
 
-from archspec.errors import ScoreError
+from archspec.errors import DataError, ScoreError
 from archspec.plan import NetworkPlan
+from search.calibration.rows import read_rows
 from search.calibration.table import table_candidates
 from search.guided.wiring import wiring
-from search.scores.catalog import TABLE
+from search.scores.catalog import table_file
 from search.scores.score import Score
 from search.space import Space
 
 
-def table_score(name: str, space_text: str | None) -> Score:
+def table_score(name: str, space_text: str | None, space: str | None = None) -> Score:
     """The score `table:FILE`, higher is better: mean accuracy in percent over the trainings.
 
     space_text: the space in whose picks the table names its networks; None where each row has its
-    `spec`. Reads the table, a millisecond a row. Raises DataError with the file, row and column.
+    `spec`. space: what it is called. Reads the table, a millisecond a row. Raises ScoreError where
+    no file is named, DataError where it cannot be read, with the space, the row and the column
+    where its networks are not the space's.
     """
-    file = Path(name.removeprefix(TABLE))
-    changed = file.stat().st_mtime_ns if file.is_file() else 0
-    table = _read(file, changed, space_text)
+    file = table_file(name)
+    # a file that is missing or no table is no matter of the space
+    read_rows(file)
+    try:
+        table = _read(file, file.stat().st_mtime_ns, space_text)
+    except DataError as error:
+        if space_text is None:
+            raise
+        # the rest is the advice of `calibrate`, whose options a search has not
+        problem = str(error).partition(";")[0].removeprefix(f"{file}: ")
+        problem = problem.replace(f"{file} has", "it has")
+        called = "the space that is searched" + ("" if space is None else f", {space}")
+        raise DataError(
+            f"{file} must hold trained networks of {called}: {problem}; search the space that the "
+            "table was made of, or mend the table"
+        ) from error
 
     def looked_up(plan: NetworkPlan) -> float:
         known = table.get(wiring(plan))
@@ -51,7 +67,7 @@ def table_score(name: str, space_text: str | None) -> Score:
 @lru_cache(maxsize=2)
 def _read(file: Path, changed: int, space_text: str | None) -> dict[str, float]:
     """Mean accuracies by wiring; `changed` tells a file that was written anew from the old one."""
-    space = None if space_text is None else Space.parse(space_text, "space")
+    space = None if space_text is None else Space.parse(space_text, "the space")
     found: dict[str, list[float]] = {}
     for network in table_candidates(file, space, bands=()):
         found.setdefault(wiring(network.plan), []).extend(network.accuracies)
