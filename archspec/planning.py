@@ -116,14 +116,17 @@ def _blocks(
 def _in_turn(
     expander: Expander, stage: Stage, numbers: list[int], count: int, shape: Shape, stride: int
 ) -> tuple[tuple[Run, ...], Shape]:
-    period = len(numbers)
+    period, turns = len(numbers), stage.turns
     runs: list[Run] = []
     done = 0
     while done < count:
         start, size = shape, min(period, count - done)
         blocks = []
         for number in numbers[:size]:
-            plan = _block(expander, stage, number, shape, stride)
+            try:
+                plan, _ = expander.part(turns[number][1], shape, stride, stage.width)
+            except LawError as error:
+                raise _under_block(error, stage, number) from None
             blocks.append(plan)
             shape = plan.out
         steady = shape == start and stride == 1
@@ -134,15 +137,9 @@ def _in_turn(
     return tuple(runs), shape
 
 
-def _block(
-    expander: Expander, stage: Stage, number: int, shape: Shape, stride: int
-) -> SequencePlan:
-    times, nodes = stage.turns[number]
-    try:
-        plan, _ = expander.part(nodes, shape, stride, stage.width)
-    except LawError as error:
-        if stage.blocks is None:
-            raise error.under("block") from None
-        spelled = ("block",) if times is not None else ()
-        raise error.under("blocks", number, *spelled) from None
-    return plan
+def _under_block(error: LawError, stage: Stage, number: int) -> LawError:
+    """The error with the path of the block list that it is in."""
+    if stage.blocks is None:
+        return error.under("block")
+    spelled = ("block",) if stage.turns[number][0] is not None else ()
+    return error.under("blocks", number, *spelled)

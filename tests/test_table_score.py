@@ -3,7 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from archspec.cli.main import app
 from archspec.errors import DataError, ScoreError
 from archspec.planning import plan_network
 from archspec.spec import read_spec
@@ -55,6 +57,8 @@ def test_rows_may_have_their_specs(tmp_path: Path) -> None:
     [
         ("depth+table:x.csv", ScoreError, "stands alone"),
         ("table:nowhere.csv", DataError, "nowhere.csv is no file"),
+        ("table:nowhere.csv+depth", ScoreError, "stands alone"),
+        ("table:", ScoreError, "table: needs a file .* such as --score table:results.csv"),
     ],
 )
 def test_what_is_wrong_is_one_line(name: str, error: type[Exception], words: str) -> None:
@@ -66,3 +70,50 @@ def test_what_is_wrong_is_one_line(name: str, error: type[Exception], words: str
 def test_a_table_of_picks_asks_for_its_space(table: str) -> None:
     with pytest.raises(DataError, match="name the space"):
         find_score(table)
+
+
+def refused(*options: object) -> str:
+    """The one line of a search that is refused."""
+    told = CliRunner().invoke(app, ["search", *map(str, options), "--budget", "40MFLOPs"])
+    assert told.exit_code == 2
+    assert told.stdout == ""
+    assert told.stderr.startswith("error: ")
+    assert told.stderr.count("\n") == 1
+    return told.stderr
+
+
+OTHER = """\
+input: {resolution: 32}
+stem: [{conv: {width: 8, kernel: 3}}, norm]
+stages: [{width: 8, depth: {range: [1, 3]}, block: [bottleneck]}]
+head: [{pool: global}, {linear: classes}]
+"""
+
+
+def test_a_table_of_another_space_is_refused_with_both_names(
+    table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("other.yaml").write_text(OTHER)
+    line = refused("other.yaml", "--score", "table:table.csv")
+    assert f"{tmp_path / 'table.csv'} must hold trained networks" in line
+    assert "of the space that is searched, other: row 1 (02012100)" in line
+    assert "search the space that the table was made of" in line
+    assert not Path("runs").exists()
+
+
+def test_a_space_that_was_changed_is_not_that_of_the_table(table: str) -> None:
+    """The picks are the same, the costs that the table tells are not."""
+    line = refused("nas_bench_macro", "--set", "stages.0.width=48", "--score", table)
+    assert "the space that is searched, nas_bench_macro: row 1 (02012100): params" in line
+    # an option of `calibrate` is no way out here
+    assert "--no-check-counts" not in line
+
+
+def test_a_table_without_a_file_or_for_rules_is_refused(
+    table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "table: needs a file" in refused("nas_bench_macro", "--score", "table:")
+    assert "not rules" in refused("--scaling", "resnet18", "--score", table)
+    assert list(tmp_path.iterdir()) == [tmp_path / "table.csv"]

@@ -23,10 +23,11 @@ def finish(folder: RunFolder, as_json: bool) -> None:
     from reports.ladder import by_search_trial, top
     from reports.page import write_page
     from reports.payload import first_axis
+    from reports.stages import told_apart
     from search.calibration.find import calibration_of
     from search.finish import write_front, write_rules
 
-    frame = by_search_trial(folder.frame())
+    frame = told_apart(by_search_trial(folder.frame()))
     kind = top(folder.info, frame)
     metric = first_axis(folder.info, frame)
     best = frame.iloc[list(best_rows(frame, folder.info.objectives, metric, kind))]
@@ -112,6 +113,7 @@ def _print_front(
 ) -> None:
     from archspec.cli.tables import Column, Table, numbers, print_table
     from reports.frames import troubles
+    from reports.metrics import flops
     from reports.rules import KNOBS
     from search.metrics import MEASURED
 
@@ -136,13 +138,14 @@ def _print_front(
         spread = "part.spread" in best and best["part.spread"].notna().any()
         constants = dict(zip(KNOBS, ("alpha", "beta", "gamma"), strict=True))
         constants = {} if info.scaling is None else constants
+        unit = flops(frame)
         measured = [one for one in MEASURED if one.key in best and best[one.key].notna().any()]
         rows = [
             [
                 f"{row['score']:.3f}",
                 *([f"{row['part.spread']:.2f}"] if spread else ()),
                 *(f"{row[f'factor.{knob}']:.3f}" for knob in constants),
-                f"{row['flops'] / 1e9:.3f}",
+                f"{row['flops'] / unit.divisor:.{3 if unit.divisor == 1e9 else 2}f}",
                 f"{row['params'] / 1e6:.2f}",
                 f"{row['activations'] / 1e6:.2f}",
                 *(_three_digits(row[one.key] / one.divisor) for one in measured),
@@ -159,7 +162,7 @@ def _print_front(
             "score",
             *(["spread"] if spread else ()),
             *constants.values(),
-            "GFLOPs",
+            unit.short,
             "Mparams",
             "M act.",
             *(one.short for one in measured),

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from archspec.cli.workers import GPUS_HELP, RAY_HELP, WORKERS, WORKERS_HELP
+from archspec.cli.search_options import AsJson
+from archspec.cli.workers import GpusEach, Ray, Workers
 
 app = typer.Typer()
 
@@ -16,13 +17,17 @@ app = typer.Typer()
 def join(
     url: Annotated[
         str,
-        typer.Argument(metavar="URL", help="postgresql://USER@HOST/DATABASE.", show_default=False),
+        typer.Argument(
+            metavar="URL",
+            help="The database, postgresql://USER@HOST/DATABASE.",
+            show_default=False,
+        ),
     ],
     study: Annotated[
         str | None,
         typer.Argument(
             metavar="STUDY",
-            help="The run, by the name of its folder.",
+            help="The run, by the name of the folder in which it was begun.",
             show_default="the one that is unfinished",
         ),
     ] = None,
@@ -30,25 +35,23 @@ def join(
         Path | None,
         typer.Option(help="This machine's run folder.", show_default="runs/STUDY, numbered"),
     ] = None,
-    workers: Annotated[int | None, typer.Option(help=WORKERS_HELP, rich_help_panel=WORKERS)] = None,
-    ray: Annotated[str | None, typer.Option(help=RAY_HELP, rich_help_panel=WORKERS)] = None,
-    gpus_each: Annotated[
-        float | None, typer.Option(help=GPUS_HELP, rich_help_panel=WORKERS)
-    ] = None,
+    workers: Workers = None,
+    ray: Ray = None,
+    gpus_each: GpusEach = None,
     device: Annotated[
-        str | None, typer.Option(help="cuda, mps or cpu.", show_default="that of the run")
+        str | None,
+        typer.Option(
+            help="Where networks are built here: cuda, mps or cpu.",
+            show_default="that of the run",
+        ),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print all trials as one JSON list, and nothing else.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Work along at a search that was begun with `archspec search ... --storage URL`.
+    """Work along at a search that was begun elsewhere with `archspec search ... --storage URL`.
 
-    Leaves a run folder here as the search did there; data and scores of your own must be there
-    under the same names.
+    Leaves a run folder here as the search does there. Data and scores of your own must be on this
+    machine under the same names.
     """
-    from dataclasses import replace
-
     from archspec.cli.search_runs import resume_search
     from archspec.runs import free_folder
     from archspec.train.devices import checked_device
@@ -61,8 +64,8 @@ def join(
         checked_device(device)
     found = find_run(url, study)
     info = on_storage(found.info, url, found.name)
-    if device is not None and info.device != "text":
-        info = replace(info, device=device)
+    if device is not None:
+        info = info.moved(device)
     helpers = WorkersAsked(workers, ray, gpus_each, info.device)
     folder = RunFolder.create(out or free_folder(found.name), info)
     resume_search(folder.path, None, as_json, helpers)

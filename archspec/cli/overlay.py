@@ -67,7 +67,7 @@ def _check_apart(folders: Sequence[RunFolder]) -> None:
 def _print(comparison: Comparison) -> None:
     """A row a group."""
     from archspec.cli.tables import Column, Table, numbers, print_table
-    from reports.overlay_table import ended, evaluations, to_random
+    from reports.overlay_table import TO_MATCH, ended, evaluations, to_random
 
     volumes = comparison.box is not None
     rows = []
@@ -80,11 +80,12 @@ def _print(comparison: Comparison) -> None:
                 evaluations(row),
                 _plain(ended(row.best)),
                 *([_plain(ended(row.volume))] if volumes else ()),
-                _plain(f"{words} {below}".rstrip()),
+                _plain(f"{words} ({below})" if below else words),
             ]
         )
     columns = numbers(
-        "seeds", "evaluations", "best score", *(["hypervolume"] if volumes else ()), "to baseline's"
+        *("seeds", "evaluations", "best score", *(["hypervolume"] if volumes else ())),
+        TO_MATCH.lower(),
     )
     print_table(Table([Column("searches"), *columns], rows))
     typer.echo(f"score: {comparison.score.unit}; means ± standard deviations over seeds")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from archspec.cli.workers import GPUS_HELP, RAY_HELP, WORKERS, WORKERS_HELP
+from archspec.cli.workers import GpusEach, Ray, Workers
 from archspec.errors import RunError
 
 app = typer.Typer()
@@ -31,13 +31,16 @@ def resume(
     run: RunPath,
     trials: Annotated[
         int | None,
-        typer.Option(min=1, max=1_000_000, help="Of a search: go on to so many trials."),
+        typer.Option(
+            min=1,
+            max=1_000_000,
+            help="Of a search: how many networks are to be scored in all, in place of what was "
+            "asked for.",
+        ),
     ] = None,
-    workers: Annotated[int | None, typer.Option(help=WORKERS_HELP, rich_help_panel=WORKERS)] = None,
-    ray: Annotated[str | None, typer.Option(help=RAY_HELP, rich_help_panel=WORKERS)] = None,
-    gpus_each: Annotated[
-        float | None, typer.Option(help=GPUS_HELP, rich_help_panel=WORKERS)
-    ] = None,
+    workers: Workers = None,
+    ray: Ray = None,
+    gpus_each: GpusEach = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document and nothing else.")
     ] = False,
@@ -79,7 +82,9 @@ def resume(
 def report(
     runs: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN", help="The folder of a run, or those of several searches."),
+        typer.Argument(
+            metavar="RUN", help="The folder of a run, or of several searches to be compared."
+        ),
     ],
     out: Annotated[
         Path | None,
@@ -87,7 +92,7 @@ def report(
             "-o",
             "--out",
             metavar="FILE",
-            help="Of several searches: their page.",
+            help="Of several searches: the file of the page that compares them.",
             show_default="runs/compared.html",
         ),
     ] = None,
@@ -99,8 +104,8 @@ def report(
     """Write the page of a search, training, study, roadmap or calibration again, finished or not;
     of a search its best specs, too, of a calibration its tables.
 
-    Of several searches, one page that compares them: fronts, hypervolume over evaluations with
-    bands over seeds, and random search.
+    Of several searches, one page compares them: their fronts, the hypervolume (how much a front
+    covers) over evaluations with bands over seeds, and random search beside it.
     """
     kinds = [_what(run) for run in runs]
     if len(runs) > 1:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from search.folder import RunFolder
+    from search.folder import RunFolder, RunInfo
     from search.workers import WorkersAsked
 
 
@@ -41,15 +41,14 @@ def go_on(folder: RunFolder, as_json: bool, helpers: WorkersAsked | None = None)
     info = folder.info
     publish(folder)
     if not as_json:
-        seen = "read off the text" if info.device == "text" else f"on {info.data}, {info.device}"
-        typer.echo(
-            f"{info.title} under {' and '.join(map(str, info.budgets))} (FLOPs are multiply-adds), "
-            f"score {info.score} {seen}, seed {info.seed}\nrun folder {folder.path}"
-        )
+        typer.echo(f"{opening(info)}\nrun folder {folder.path}")
         if info.training is not None:
             from search.scores.training import Training
 
             typer.echo(Training(info.training, info.data, info.device).words())
+        for number, rung in enumerate(info.ladder, 2):
+            if rung.training is not None:
+                typer.echo(f"rung {number}: {rung.training.words()}")
     try:
         watched(folder, as_json, helpers)
     except KeyboardInterrupt:
@@ -58,3 +57,17 @@ def go_on(folder: RunFolder, as_json: bool, helpers: WorkersAsked | None = None)
         )
         raise typer.Exit(130) from None
     finish(folder, as_json)
+
+
+def opening(info: RunInfo) -> str:
+    """What a run is, in one line: what is searched, under what, by what it is scored."""
+    built = [place for place in info.places if place != "text"]
+    seen = f"on {info.data}, {built[0]}" if built else "read off the text"
+    score = f"score {info.score} {seen}"
+    if info.ladder:
+        rungs = [(info.trials, info.score), *((rung.count, rung.said) for rung in info.ladder)]
+        score = f"ladder {', '.join(f'{count:,} by {said}' for count, said in rungs)}; {seen}"
+    return (
+        f"{info.title} under {' and '.join(map(str, info.budgets))} (FLOPs are multiply-adds), "
+        f"{score}, seed {info.seed}"
+    )

@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
+
+import typer
 
 #: their heading
 WORKERS = "Workers"
-WORKERS_HELP = "Evaluate so many networks at once, each in a process of its own."
-RAY_HELP = (
-    "Evaluate on a Ray cluster: auto (where nothing is said), HOST:PORT, ray://HOST:PORT, or local "
-    "to start one here."
-)
-GPUS_HELP = "With --ray, GPUs of one evaluation; a fraction puts several on one."
 _RAY, _ANY = "--ray", "auto"
+
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        help="Evaluate so many networks at once, each in a process of its own; "
+        "they share the GPUs.",
+        rich_help_panel=WORKERS,
+    ),
+]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        help="Evaluate on a Ray cluster: its address, HOST:PORT or ray://HOST:PORT; auto, the one "
+        "at hand, also where no address follows; or local, to start one here.",
+        rich_help_panel=WORKERS,
+    ),
+]
+GpusEach = Annotated[
+    float | None,
+    typer.Option(
+        help="With --ray: GPUs that one evaluation takes; a fraction lets several share one.",
+        show_default="1 on cuda, else 0",
+        rich_help_panel=WORKERS,
+    ),
+]
 
 
 def with_address(words: Sequence[str]) -> list[str]:
@@ -23,3 +45,6 @@ def with_address(words: Sequence[str]) -> list[str]:
         if word == _RAY and (place + 1 == len(words) or words[place + 1].startswith("-")):
             found.append(_ANY)
     return found
+
+
+__all__ = ["WORKERS", "GpusEach", "Ray", "Workers", "with_address"]
