@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from reports.metrics import COSTS, FLOPS, Metric
+from reports.metrics import COSTS, Metric, flops
 from search.hypervolume import nondominated
 from search.metrics import direction
 
@@ -93,14 +93,16 @@ def titles(frame: pd.DataFrame) -> list[str]:
 
 
 def front(
-    frame: pd.DataFrame, metric: Metric = FLOPS, kinds: tuple[str, ...] = ("search",)
+    frame: pd.DataFrame, metric: Metric | None = None, kinds: tuple[str, ...] = ("search",)
 ) -> Front:
-    """Pareto front of score (higher) against one cost, of the scored rows of `kinds`.
+    """Pareto front of score (higher) against one cost, FLOPs where none is named, of the scored
+    rows of `kinds`.
 
     Baselines stand beside the front and are no part of it, unless `kinds` names them. Of rows that
     are equal in both, the one with the lowest trial number stays. Where a measure is better when
     higher, the cheapest is the one with most of it.
     """
+    metric = flops(frame) if metric is None else metric
     rows = scored(_placed(frame), *kinds)
     rows = rows[rows[metric.key].notna()]
     ascending = [metric.better == "lower", False, True]
@@ -169,8 +171,8 @@ def agreements(frame: pd.DataFrame) -> tuple[Agreement, ...]:
     FLOPs, averaged with the number of pairs in the band as weight.
     """
     rows = scored(frame, "search", "random")
-    flops = rows["flops"].astype(float)
-    bands = np.floor(np.log(flops.where(flops > 0)) / np.log(FLOPS_BAND))
+    counts = rows["flops"].astype(float)
+    bands = np.floor(np.log(counts.where(counts > 0)) / np.log(FLOPS_BAND))
     found = []
     for metric in COSTS:
         overall = _tau(rows, metric)

@@ -52,7 +52,7 @@ class Rung(NamedTuple):
     kind: of its trials; number: from 1; wanted: networks that it is for. said: its score in the
     ladder's words; label: what it is. rows: places in the frame of the networks that came here, by
     their search trial. ranks: by search trial, 1 the best score; of those alone that have one.
-    states: how many came to what end.
+    states: how many came to what end. seconds: that it took, over all sittings.
     on: search trials that went on, None on the last rung and where the next one has not begun.
     """
 
@@ -149,10 +149,16 @@ def _rung(
         scores,
         {of: rank for rank, of in enumerate(scores, 1)},
         {str(state): int(count) for state, count in here["state"].value_counts().items()},
-        float(here["seconds"].sum()),
+        _wall(here),
         goes_on,
         agreed,
     )
+
+
+def _wall(here: pd.DataFrame) -> float:
+    """Seconds that a rung took. Trials of old runs have only the sum of their parts."""
+    wall = here.get("seconds.wall", pd.Series(dtype=float)).reindex(here.index)
+    return float(wall.fillna(here["seconds"]).sum())
 
 
 def _standings(here: pd.DataFrame, objectives: Sequence[str]) -> list[Standing]:

@@ -10,7 +10,7 @@ import pandas as pd
 from reports.frames import front
 from reports.ladder import Rung, rungs, top
 from reports.ladder_figure import climb_figure, crowded
-from reports.metrics import FLOPS, costs
+from reports.metrics import FLOPS, PARAMS, Metric, costs, flops
 from reports.numbers import MISSING, lasting, significant
 from reports.palette import DARK, LIGHT
 from search.metrics import OBJECTIVES
@@ -40,7 +40,7 @@ class Line(NamedTuple):
 
 class Finalist(NamedTuple):
     """A network of the highest rung: its place in the frame, its score and rank on each rung, its
-    GFLOPs and millions of parameters."""
+    FLOPs and parameters in the units of the page."""
 
     row: int
     name: str
@@ -52,14 +52,15 @@ class LadderPage(NamedTuple):
     """What the template needs.
 
     rungs: all of them; highest: the one whose networks the page shows first; finalists: the best
-    there. unfinished: a sentence where that is not the last one. objectives: what climbs by.
-    crowded: whether a bar stands for dropped networks somewhere.
+    there. flops: in the unit of the page. unfinished: a sentence where the highest is not the last
+    one. objectives: what climbs by. crowded: whether a bar stands for dropped networks somewhere.
     """
 
     rungs: list[Rung]
     highest: Rung
     lines: list[Line]
     finalists: list[Finalist]
+    flops: Metric
     unfinished: str
     objectives: list[str]
     crowded: bool
@@ -78,13 +79,15 @@ def ladder_page(info: RunInfo, frame: pd.DataFrame) -> LadderPage | None:
             f"No network has a score on rung {found[-1].number}, so what is shown as found is of "
             f"rung {highest.number}."
         )
-    finalists = _finalists(frame, found, highest)
+    unit = flops(frame)
+    finalists = _finalists(frame, found, highest, unit)
     labels = [OBJECTIVES[key].label for key in info.objectives]
     return LadderPage(
         found,
         highest,
         [line(rung) for rung in found],
         finalists,
+        unit,
         unfinished,
         [label if label == FLOPS.label else label.lower() for label in labels],
         any(map(crowded, found)),
@@ -106,7 +109,9 @@ def line(rung: Rung) -> Line:
     )
 
 
-def _finalists(frame: pd.DataFrame, found: list[Rung], highest: Rung) -> list[Finalist]:
+def _finalists(
+    frame: pd.DataFrame, found: list[Rung], highest: Rung, unit: Metric
+) -> list[Finalist]:
     told = []
     for of in list(highest.ranks)[:FINALISTS]:
         row = highest.rows[of]
@@ -114,8 +119,7 @@ def _finalists(frame: pd.DataFrame, found: list[Rung], highest: Rung) -> list[Fi
             (significant(rung.scores[of], 4), f"#{rung.ranks[of]:,}")
             for rung in found[: highest.number]
         ]
-        counts = [significant(frame["flops"].iloc[row] / 1e9)]
-        counts.append(significant(frame["params"].iloc[row] / 1e6))
+        counts = [significant(frame[one.key].iloc[row] / one.divisor) for one in (unit, PARAMS)]
         told.append(Finalist(row, f"Trial {of}", cells, counts))
     return told
 

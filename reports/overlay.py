@@ -10,7 +10,7 @@ from reports.metrics import Metric, costs
 from reports.numbers import significant
 from reports.overlay_figures import best_figure, fronts_figure, volume_figure
 from reports.overlay_progress import Comparison, corner
-from reports.overlay_table import groups_table, runs_table
+from reports.overlay_table import TO_MATCH, groups_table, runs_table
 from reports.payload import first_axis
 from reports.sheet import Drawing, Fact, Sheet, write_sheet
 
@@ -53,8 +53,7 @@ def write_overlay_page(comparison: Comparison, command: str, created: str, path:
 
 def _axes(comparison: Comparison) -> tuple[Metric, ...]:
     """The costs that any search has."""
-    found = {metric.key: metric for run in comparison.runs for metric in costs(run.frame)}
-    return tuple(found.values())
+    return costs(*(run.frame for run in comparison.runs))
 
 
 def _told(metric: Metric) -> str:
@@ -107,8 +106,8 @@ def _reference(comparison: Comparison) -> str:
     return (
         f"The share of the box that is dominated: from the reference, the worst of each objective "
         f"that any search or its random trials met ({worst}), to the best of each ({best}), where "
-        "it would be 1. The box is one for all. Bands are one standard deviation over seeds to "
-        "either side."
+        "it would be 1. The box is one for all. Lines are means over seeds; bands reach one "
+        "standard deviation to either side, cut off at 0 and 1, where a hypervolume ends."
     )
 
 
@@ -134,8 +133,9 @@ def _protocol(comparison: Comparison) -> list[tuple[str, str]]:
     ]  # fmt: skip
     aim = "hypervolume" if comparison.box is not None else "best score"
     told.append(
-        ("To the baseline’s", f"after how many evaluations a search’s {aim} is what the mean "
-         "of the random baseline is at its end; the median over seeds")
+        (TO_MATCH, f"after how many evaluations a search’s {aim} is at least what random search "
+         "has on average after all of its own; the median over seeds, and how many evaluations "
+         "random search took")
     )  # fmt: skip
     if comparison.box is not None:
         told.append(

@@ -28,9 +28,9 @@ DASHES = ("solid", "8px,3px,2px,3px", "2px,2px")
 
 
 def volume_figure(comparison: Comparison, palette: Palette = LIGHT) -> go.Figure:
-    """Hypervolume after each evaluation."""
+    """Hypervolume after each evaluation; bands end at 0 and 1, as hypervolumes do."""
     curves = [(row, row.volume) for row in comparison.rows if row.volume is not None]
-    return _over_evaluations(curves, palette, "Hypervolume, share of the box")
+    return _over_evaluations(curves, palette, "Hypervolume, share of the box", (0.0, 1.0))
 
 
 def best_figure(comparison: Comparison, palette: Palette = LIGHT) -> go.Figure:
@@ -91,8 +91,12 @@ def looks(rows: Sequence[Progress], palette: Palette) -> list[Look]:
 
 
 def _over_evaluations(
-    curves: Sequence[tuple[Progress, Curve]], palette: Palette, title: str
+    curves: Sequence[tuple[Progress, Curve]],
+    palette: Palette,
+    title: str,
+    ends: tuple[float, float] = (-np.inf, np.inf),
 ) -> go.Figure:
+    """Means and bands of one standard deviation; ends: what a value can be."""
     figure = go.Figure(layout=layout(palette))
     drawn = looks([row for row, _ in curves], palette)
     for (row, curve), look in zip(curves, drawn, strict=True):
@@ -100,7 +104,8 @@ def _over_evaluations(
             continue
         count, mean, deviation = np.arange(1.0, curve.length + 1), curve.mean, curve.deviation
         if deviation is not None:
-            _band(figure, look, row, count, mean - deviation, mean + deviation, "linear")
+            low, high = np.clip((mean - deviation, mean + deviation), *ends)
+            _band(figure, look, row, count, low, high, "linear")
         spread = "" if deviation is None else " ± %{customdata:.3~g}"
         figure.add_trace(
             go.Scatter(

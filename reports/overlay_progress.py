@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any, Literal, NamedTuple
 
-from reports.metrics import Metric, score_metric
+from reports.metrics import Metric, costs, score_metric
 from reports.overlay_curves import (
     Array,
     Box,
@@ -76,7 +76,8 @@ def compare(runs: Sequence[Run]) -> Comparison:
     groups = groups_of(runs)
     info = groups[0].info
     score = score_metric(info)
-    objectives = tuple(score if key == "score" else OBJECTIVES[key] for key in info.objectives)
+    known = OBJECTIVES | {one.key: one for one in costs(*(run.frame for run in runs))}
+    objectives = tuple(score if key == "score" else known[key] for key in info.objectives)
     box = None
     if len(objectives) > 1:
         kinds = ("search", "random")

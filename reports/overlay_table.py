@@ -10,9 +10,12 @@ from reports.overlay_curves import Curve
 from reports.overlay_progress import Comparison, Progress
 from reports.study_table import Cell, Row, Table
 
+#: how soon a search is as good as chance
+TO_MATCH = "Evaluations to match random"
+
 
 def groups_table(comparison: Comparison) -> Table:
-    """A group a row, random search below: where it ends, and when it is where chance ends."""
+    """A group a row, random search below: where it ends, and when it is as good as that."""
     volumes = comparison.box is not None
     aim = "hypervolume" if volumes else "best score"
     heads = (
@@ -20,7 +23,7 @@ def groups_table(comparison: Comparison) -> Table:
         Cell("Evaluations", ("a search",)),
         Cell("Best score", ("mean ± deviation",)),
         *([Cell("Hypervolume", ("at the end", "mean ± deviation"))] if volumes else ()),
-        Cell("To the baseline’s", (aim, "in evaluations")),
+        Cell(TO_MATCH, (f"its {aim} at the end", "median over seeds")),
     )
     return Table(heads, tuple(_row(row, volumes) for row in comparison.rows))
 
@@ -70,16 +73,16 @@ def ended(curve: Curve | None) -> str:
 
 
 def to_random(row: Progress) -> tuple[str, str]:
-    """When a group is where random search ends, `12`, and what that is of, `of 16`; where half of
-    its runs are never there, how many are."""
+    """When a group is where random search ends, `12`, and what that took, `random took 16`; where
+    half of its runs are never there, how many are."""
     if row.aim is None:
         return MISSING, ""
     there = sum(count is not None for count in row.reached)
     if row.to_random is None:
         return "not reached", f"{there} of {several(len(row.reached), 'run')} did"
-    told = f"of {row.aim}"
+    told = f"random took {row.aim}"
     if there < len(row.reached):
-        told += f", {len(row.reached) - there} never"
+        told += f", {len(row.reached) - there} of {len(row.reached)} never did"
     return f"{row.to_random:g}", told
 
 

@@ -16,10 +16,12 @@ from reports.frames import agreements, front, scored, titles, troubles
 from reports.ladder import by_search_trial, top
 from reports.ladder_page import ladder_page
 from reports.metrics import costs
+from reports.numbers import significant
 from reports.offline import part, policy
 from reports.palette import DARK, LIGHT
 from reports.payload import first_axis, payload, script_safe
 from reports.rules import CONSTANTS, rules_page
+from reports.stages import told_apart
 
 if TYPE_CHECKING:
     from search.folder import RunInfo
@@ -48,7 +50,7 @@ def write_page(
     the latest of the space, as search.calibration.find gives it: how well the run's score ranks
     networks whose accuracy is known.
     """
-    frame = by_search_trial(frame)
+    frame = told_apart(by_search_trial(frame))
     kind = top(info, frame)
     plotly = Markup(get_plotlyjs())
     script = Markup("\n".join(part(name) for name in SCRIPTS))
@@ -92,7 +94,9 @@ def _counts(frame: pd.DataFrame) -> dict[str, int]:
     return counts | {kind: len(scored(frame, kind)) for kind in kinds}
 
 
-def _best(frame: pd.DataFrame, kind: str) -> tuple[float, int] | None:
+def _best(frame: pd.DataFrame, kind: str) -> tuple[str, int] | None:
     """Score and number of the best search trial, on the highest rung; baselines do not count."""
     rows = scored(frame, kind).sort_values(["score", "number"], ascending=[False, True])
-    return (float(rows["score"].iloc[0]), int(rows["number"].iloc[0])) if len(rows) else None
+    if not len(rows):
+        return None
+    return significant(rows["score"].iloc[0], 4), int(rows["number"].iloc[0])

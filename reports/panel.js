@@ -79,7 +79,7 @@ function costTable(row) {
   table.append(...climbLines(row));
   table.append(...ruleFacts(row).map(([name, value]) => line(name, value)));
   for (const [name, values] of Object.entries(data.parts)) {
-    if (name === "train" || values[row] === null) continue; // that is the score
+    if (values[row] === null) continue;
     table.append(line(PARTS[name] ?? `Score, ${name}`, digits(values[row], 4)));
   }
   table.append(...trainedLines(row));

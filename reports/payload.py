@@ -12,6 +12,7 @@ import pandas as pd
 from archspec.shipped import shipped_networks
 from reports.figures import WEBGL_ABOVE, front_figure, history_figure
 from reports.frames import History, front, history, titles
+from reports.ladder import top
 from reports.ladder_page import ladder_payload
 from reports.metrics import Metric, costs, score_metric
 from reports.palette import DARK, LIGHT, Palette
@@ -42,7 +43,7 @@ def payload(
     return {
         "points": {key: _column(frame[key]) for key in (*PLAIN, *(metric.key for metric in axes))}
         | {"title": titles(frame)},
-        "parts": _prefixed(frame, "part."),
+        "parts": _parts(frame),
         "trained": _trained(frame) if _trains(info) else None,
         "knobs": _prefixed(frame, "knob."),
         "lines": lines,
@@ -68,12 +69,14 @@ def payload(
 
 def first_axis(info: RunInfo, frame: pd.DataFrame) -> Metric:
     """The cost shown first: the first objective that is one, or, where the score stands alone, what
-    its budget leaves open."""
+    its budget leaves open; never the score itself, where that is a count."""
     there = {metric.key: metric for metric in costs(frame)}
-    for key in info.objectives:
-        if key in there:
-            return there[key]
-    return there["flops" if info.first == "activations" else "activations"]
+    score = info.rung(top(info, frame)).score if info.ladder else info.score
+    aims = [key for key in info.objectives if key in there and key != score]
+    open_costs = ("activations", "flops", "params")
+    return there[
+        next(iter([*aims, *(key for key in open_costs if key not in (info.first, score))]))
+    ]
 
 
 def script_safe(document: object) -> str:
@@ -136,6 +139,19 @@ def _rounded(value: object) -> object:
 def _prefixed(frame: pd.DataFrame, prefix: str) -> dict[str, list[object]]:
     keys = [key for key in frame.columns if key.startswith(prefix)]
     return {key.removeprefix(prefix): _column(frame[key]) for key in keys}
+
+
+def _parts(frame: pd.DataFrame) -> dict[str, list[object]]:
+    """What scores are made of, by part; one that is the whole score would say it twice."""
+    whole = frame["score"].astype(float)
+    twice = [
+        key
+        for key in frame.columns
+        if key.startswith("part.")
+        and (told := frame[key].notna()).any()
+        and frame[key][told].astype(float).equals(whole[told])
+    ]
+    return _prefixed(frame.drop(columns=twice), "part.")
 
 
 def _column(series: pd.Series) -> list[object]:

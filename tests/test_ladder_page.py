@@ -64,6 +64,16 @@ def test_who_came_who_went_on_and_who_was_dropped(info: RunInfo) -> None:
     assert top(info, made()) == "rung3"
 
 
+def test_a_rung_takes_the_time_that_passed_not_what_its_workers_spent(info: RunInfo) -> None:
+    frame = made()
+    # two workers: a trial of 1.5 seconds ends every 0.8; trials of old runs do not tell
+    frame["seconds.wall"] = 0.8
+    frame.loc[frame["kind"] == "rung2", "seconds.wall"] = math.nan
+    one, two, _ = rungs(info, frame)
+    assert one.seconds == pytest.approx(13 * 0.8)
+    assert two.seconds == 5 * 1.5
+
+
 def test_agreement_is_kendalls_tau_of_those_on_both_rungs(info: RunInfo) -> None:
     """11, 10, 8, 7 have 50, 10, 60, 70: of six pairs only that of 11 and 10 is ordered alike."""
     one, two, _ = rungs(info, made())
@@ -124,13 +134,24 @@ def test_of_a_large_rung_a_bar_stands_for_the_dropped(info: RunInfo) -> None:
     assert page.unfinished.startswith("No network has a score on rung 3")
 
 
+def test_finalists_are_told_in_the_unit_of_the_page(info: RunInfo, tmp_path: Path) -> None:
+    for scale, unit, shown in ((1e6, "MFLOPs", "18.0"), (1e8, "GFLOPs", "1.80")):
+        frame = made()
+        frame["flops"] = (10.0 + frame["number"]) * scale  # trial 8 is the best
+        html = write_page(info, frame, tmp_path / "report.html").read_text(encoding="utf-8")
+        assert f'<th scope="col" class="figure">{unit}</th>' in html
+        found = ladder_page(info, frame)
+        assert found is not None
+        assert (found.finalists[0].name, found.finalists[0].counts[0]) == ("Trial 8", shown)
+
+
 def test_the_page_tells_the_last_rungs_networks(info: RunInfo, tmp_path: Path) -> None:
     frame = made()
     frame.loc[0, "spec"] = f"name: '{HOSTILE}'"
     path = write_page(info, frame, tmp_path / "report.html", files={8: "front/01-trial8.yaml"})
     html = path.read_text(encoding="utf-8")
     assert HOSTILE not in html
-    assert "<dd>0.7<small>trial 8</small></dd>" in html
+    assert "<dd>0.7000<small>trial 8</small></dd>" in html
     assert "12 by activations, 5 by depth, 3 by naswot on 4 images." in html
     assert "1 failed" in html
     document = re.search(r'<script type="application/json" id="data">(.*?)</script>', html)

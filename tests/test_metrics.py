@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from archspec.errors import RunError
-from reports.metrics import costs
+from reports.metrics import costs, flops
 from search.budgets import Budget
 from search.metrics import MEASURED, OBJECTIVES, SCORE, direction, objectives_of
 
@@ -77,9 +77,30 @@ def test_objectives_that_are_refused(texts: list[str], iso: bool, words: list[st
 
 def test_a_page_has_an_axis_for_what_was_measured() -> None:
     always = ["flops", "activations", "params", "depth", "traffic"]
-    frame = pd.DataFrame({"score": [1.0, 2.0]})
+    frame = pd.DataFrame({"state": "scored", "score": [1.0, 2.0], "flops": [1e9, 2e9]})
     assert [metric.key for metric in costs(frame)] == always
     measured = frame.assign(latency=[nan, 0.01], throughput=[nan, nan])
     assert [metric.key for metric in costs(measured)] == [*always, "latency"]
     both = measured.assign(throughput=[nan, 90.0])
     assert [metric.key for metric in costs(both)] == [*always, "latency", "throughput"]
+
+
+@pytest.mark.parametrize(
+    ("counts", "unit"),
+    [
+        ([20e6, nan, 97e6], "MFLOPs"),
+        ([20e6, 999_999_999], "MFLOPs"),
+        ([20e6, 1e9], "GFLOPs"),
+        ([4.1e9], "GFLOPs"),
+        ([nan], "GFLOPs"),
+        ([], "GFLOPs"),
+    ],
+)
+def test_flops_are_told_in_the_unit_of_the_largest_network(counts: list[float], unit: str) -> None:
+    frame = pd.DataFrame({"state": "scored", "flops": counts})
+    found = flops(frame)
+    assert (found.key, found.short, found.unit) == ("flops", unit, f"{unit} (multiply-adds)")
+    assert found.divisor == {"MFLOPs": 1e6, "GFLOPs": 1e9}[unit]
+    # several runs on one page have one unit; what was too large to be scored does not count
+    assert flops(frame, pd.DataFrame({"state": ["scored"], "flops": [2e9]})).short == "GFLOPs"
+    assert flops(frame, pd.DataFrame({"state": ["infeasible"], "flops": [2e9]})).short == unit

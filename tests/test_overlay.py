@@ -13,8 +13,9 @@ import pytest
 from synthetic_searches import Trial, made_search
 
 from archspec.errors import RunError
-from reports.metrics import ACTIVATIONS, FLOPS, THROUGHPUT
+from reports.metrics import ACTIVATIONS, FLOPS, THROUGHPUT, Metric, costs
 from reports.overlay_curves import Box, attained, reached, volumes
+from reports.overlay_figures import fronts_figure, volume_figure
 from reports.overlay_progress import Comparison, compare, document
 from reports.overlay_table import ended, evaluations, groups_table, runs_table, to_random
 
@@ -161,7 +162,7 @@ def test_one_objective_has_no_hypervolume() -> None:
     assert "Hypervolume" not in [head.words for head in groups_table(comparison).heads]
     assert "Hypervolume" not in [head.words for head in runs_table(comparison).heads]
     # the mean of random search, 2.5, is passed by the second trial's 3
-    assert to_random(comparison.rows[0]) == ("2", "of 1")
+    assert to_random(comparison.rows[0]) == ("2", "random took 1")
 
 
 def test_random_search_is_pooled_over_searches_with_each_seed_once() -> None:
@@ -189,8 +190,8 @@ def test_random_search_of_another_budget_is_another() -> None:
 @pytest.mark.parametrize(
     ("others", "told"),
     [
-        ([[1.0, 4.0], [1.0, 1.0, 5.0]], ("2.5", "of 2")),
-        ([[1.0, 4.0], [4.0], [1.0, 1.0]], ("2", "of 2, 1 never")),
+        ([[1.0, 4.0], [1.0, 1.0, 5.0]], ("2.5", "random took 2")),
+        ([[1.0, 4.0], [4.0], [1.0, 1.0]], ("2", "random took 2, 1 of 3 never did")),
         ([[1.0, 1.0], [4.0]], ("not reached", "1 of 2 runs did")),
     ],
 )
@@ -202,6 +203,42 @@ def test_when_a_search_is_where_random_search_ends(
         for seed, mine in enumerate(others)
     ]
     assert to_random(compare(runs).rows[0]) == told
+
+
+def test_bands_of_hypervolume_end_where_a_hypervolume_can() -> None:
+    # after the first evaluation 0, 0 and 1 of the box: mean 1/3, deviation 0.577
+    runs = [
+        made_search([first, (0.0, 5e9)], seed=seed)
+        for seed, first in enumerate([(0.0, 5e9), (0.0, 5e9), (4.0, 1e9)])
+    ]
+    low, high = (trace for trace in volume_figure(compare(runs)).data if trace.meta == "band")
+    assert low.y.tolist() == [0.0, 0.0]
+    assert high.y == pytest.approx([1 / 3 + 3**-0.5] * 2)
+    # 1, 1 and 0: the mean is 2/3, and 2/3 + 0.577 is over 1
+    runs = [
+        made_search([first, (0.0, 5e9)], seed=seed)
+        for seed, first in enumerate([(4.0, 1e9), (4.0, 1e9), (0.0, 5e9)])
+    ]
+    low, high = (trace for trace in volume_figure(compare(runs)).data if trace.meta == "band")
+    assert high.y.tolist() == [1.0, 1.0]
+    assert low.y == pytest.approx([2 / 3 - 3**-0.5] * 2)
+
+
+def test_searches_of_small_networks_are_in_mflops_together() -> None:
+    small = [made_search([(1.0, 30e6), (2.0, 50e6)], seed=seed) for seed in (0, 1)]
+    comparison = compare(small)
+    assert [metric.short for metric in comparison.objectives] == ["", "MFLOPs"]
+    flops = costs(*(run.frame for run in comparison.runs))[0]
+    assert front_lines(comparison, flops) == [[30.0, 50.0]]
+    # one larger network among them, and all are in GFLOPs
+    both = compare([*small, made_search([(1.0, 3e9)], sampler="gp")])
+    assert [metric.short for metric in both.objectives] == ["", "GFLOPs"]
+    assert front_lines(both, costs(*(run.frame for run in both.runs))[0])[0] == [0.03, 0.05]
+
+
+def front_lines(comparison: Comparison, metric: Metric) -> list[list[float]]:
+    figure = fronts_figure(comparison, metric)
+    return [trace.x.tolist() for trace in figure.data if trace.meta == "search"]
 
 
 def test_reached_is_a_count_from_one() -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 from browsing import Visit
+from PIL import Image
+from playwright.sync_api import Locator
 from synthetic_run import HOSTILE
 from synthetic_searches import Trial, made_search
 
@@ -61,3 +65,29 @@ def test_hostile_text_is_shown_as_text(visit: Visit, tmp_path: Path, width: int)
     assert HOSTILE in page.locator("tbody th").all_text_contents()
     assert page.locator("img").count() == 0
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def shades(pane: Locator) -> list[int]:
+    """How far the left and the right edge are from the ground of the page, in levels of 255."""
+    shot = np.asarray(Image.open(BytesIO(pane.screenshot())).convert("RGB"), dtype=int)
+    ground = pane.evaluate("() => getComputedStyle(document.body).backgroundColor")
+    level = np.array([int(part) for part in ground.strip("rgb()").split(",")])
+    # the median over rows: most of them have no letter at an edge
+    return [int(abs(np.median(shot[:, at], axis=0) - level).max()) for at in (1, -2)]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_table_is_shaded_where_it_is_cut_off(visit: Visit, tmp_path: Path, scheme: str) -> None:
+    visit.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    visit.page.set_viewport_size({"width": 400, "height": 900})
+    page = visit.open(made_page(tmp_path), "#best .main-svg")
+    pane = page.locator(".scroll").first
+    left, right = shades(pane)
+    assert left == 0
+    assert right > 15
+    pane.evaluate("pane => pane.scrollTo(pane.scrollWidth, 0)")
+    left, right = shades(pane)
+    assert left > 15
+    assert right == 0
+    page.set_viewport_size({"width": 1400, "height": 900})
+    assert shades(pane) == [0, 0]

@@ -19,6 +19,7 @@ from reports.overlay_progress import compare
 
 TRIALS: list[Trial] = [(1.0, 4e9), (3.0, 3e9), (2.0, 1e9)]
 CHANCE: list[Trial] = [(0.5, 4e9), (1.5, 2e9)]
+READY = ["2", "(random", "took", "2)"]
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +52,32 @@ def test_a_table_and_a_page_in_runs(runs: list[Path], folder: Path) -> None:
     assert lines[0][:2] == ["searches", "seeds"]
     # scores from 0.5 to 3, and 1 to 4 GFLOPs: the second trial holds a third of the box, and the
     # third one, with 0.6 of the way up at the least cost, 0.6 + 0.4 / 3
-    assert lines[1] == ["tpe", "2", "3", "3.000", "±", "0", "0.7333", "±", "0", "2", "of", "2"]
+    assert lines[1] == ["tpe", "2", "3", "3.000", "±", "0", "0.7333", "±", "0", *READY]
     assert [line[0] for line in lines[1:4]] == ["tpe", "nsga2", "random"]
     assert "page: runs/compared.html" in done.stdout
     assert (folder / "runs" / "compared.html").is_file()
+
+
+def test_how_soon_a_search_is_as_good_as_chance_is_said_in_full(runs: list[Path]) -> None:
+    heading = report(*runs).stdout.splitlines()[0]
+    assert heading.endswith("  evaluations to match random")
+
+
+@pytest.mark.parametrize(
+    ("scale", "unit", "shown"),
+    [(1.0, "GFLOPs", ["4.000", "3.000", "1.000"]), (5e-3, "MFLOPs", ["20.00", "15.00", "5.00"])],
+)
+def test_a_search_is_printed_in_the_unit_of_its_largest_network(
+    folder: Path, scale: float, unit: str, shown: list[str]
+) -> None:
+    counts = [4e9 * scale, 3e9 * scale, 1e9 * scale]
+    run = stored(made_search(list(zip((9.0, 3.0, 2.0), counts, strict=True))), folder / "run")
+    lines = report(run).stdout.splitlines()
+    place = next(at for at, line in enumerate(lines) if line.startswith("front of"))
+    assert lines[place] == f"front of score against {unit} (multiply-adds):"
+    assert [line.split()[1] for line in lines[place + 1 : place + 5]] == [unit, *shown]
+    told = json.loads(report(run, "--json").stdout)
+    assert [trial["flops"] for trial in told] == counts
 
 
 def test_json_is_one_object_a_group(runs: list[Path], folder: Path) -> None:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from reports.frames import agreements, front, history, scored, troubles
 from reports.metrics import ACTIVATIONS, COSTS, FLOPS, Metric, score_metric
 from reports.page import write_page
 from reports.payload import payload, script_safe
+from search.budgets import Budget
 
 
 def frame_of(**columns: Sequence[object]) -> pd.DataFrame:
@@ -185,6 +187,61 @@ def test_page_of_a_run_that_scored_nothing(tmp_path: Path, rows: int) -> None:
 
 def test_iso_runs_open_on_activations() -> None:
     assert payload(made_info(iso=True), made_frame(), (), {})["axis"] == "activations"
+
+
+@pytest.mark.parametrize(
+    ("score", "first", "iso", "axis"),
+    [
+        ("activations", "flops", True, "params"),
+        ("activations", "params", True, "flops"),
+        ("params", "flops", True, "activations"),
+        ("naswot", "activations", True, "flops"),
+        ("flops", "flops", False, "activations"),
+        ("params", "flops", False, "flops"),
+    ],
+)
+def test_a_count_as_the_score_is_not_drawn_against_itself(
+    score: str, first: str, iso: bool, axis: str
+) -> None:
+    info = made_info(score=score, iso=iso, budgets=(Budget(first, 4.5e9),))
+    assert payload(info, made_frame(), (), {})["axis"] == axis
+
+
+def small_frame() -> pd.DataFrame:
+    """Networks of less than 1 GFLOPs."""
+    return made_frame().assign(flops=lambda frame: frame["flops"] / 100)
+
+
+def test_a_page_of_small_networks_is_in_mflops() -> None:
+    frame = small_frame()
+    told: Any = payload(made_info(), frame, (), {})
+    flops = told["metrics"]["flops"]
+    assert (flops["divisor"], flops["short"]) == (1e6, "MFLOPs")
+    assert told["points"]["flops"][0] == frame["flops"].iloc[0]  # the data keeps its counts
+    figure = front_figure(frame, front(frame), score_metric(made_info()))
+    assert figure.layout.xaxis.title.text == "MFLOPs (multiply-adds)"
+    assert max(x for trace in figure.data for x in trace.x) == frame["flops"].max() / 1e6
+
+
+def test_a_score_of_one_part_is_told_once() -> None:
+    frame = made_frame()
+    told: Any = payload(made_info(), frame, (), {})
+    assert set(told["parts"]) == {"naswot", "depth"}
+    frame["score"] = frame["part.naswot"]
+    told = payload(made_info(), frame, (), {})
+    assert set(told["parts"]) == {"depth"}
+    # on a ladder a part may be the score of one rung alone
+    frame.loc[frame["kind"] == "random", "part.naswot"] = None
+    told = payload(made_info(), frame, (), {})
+    assert set(told["parts"]) == {"depth"}
+
+
+def test_the_best_score_is_written_without_an_exponent(tmp_path: Path) -> None:
+    frame = made_frame()
+    frame["score"] *= 1e5
+    text = write_page(made_info(), frame, tmp_path / "page.html").read_text("utf-8")
+    best = scored(frame, "search")["score"].max()
+    assert f"<dt>Best score</dt><dd>{best:,.0f}<small>" in text
 
 
 def test_reports_need_no_torch_and_no_optuna() -> None:
