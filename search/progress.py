@@ -109,11 +109,14 @@ class Pace:
         best = f"best {_number(event.best)}"
         if found <= 0:
             return best
+        rate = f"{_rate(60 * found / spent)}, {best}"
+        if event.done >= event.wanted:
+            return rate
         seconds = spent * (event.wanted - event.done) / found
         if event.kind == "search" and self.points is not None:
             left = max(0, self.points - event.number - 1)
             seconds = min(seconds, spent * left / self._tries)
-        return f"{_rate(60 * found / spent)}, {best}, about {_time(seconds)} left"
+        return f"{rate}, about {_time(seconds)} left"
 
 
 class _Bars:

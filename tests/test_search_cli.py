@@ -106,7 +106,7 @@ def test_each_kind_has_a_pace_of_its_own() -> None:
         for number, state in enumerate(("infeasible", "scored"))
     ]
     told = paced([*search, *shipped], 20.0)
-    assert told[1] == "2 a minute, best 1.500, about 0 s left"
+    assert told[1] == "2 a minute, best 1.500"
     assert told[2] == "3 a minute, best none yet, about 60 s left"
     assert told[3] == "3 a minute, best none yet, about 40 s left"
 
