@@ -20,8 +20,10 @@ from search.descent import load_of, refusal
 from search.drive import Job, Known, Steps, drive
 from search.evaluate import Evaluator, MeasureJob, Outcome, ScoreJob, evaluate, evaluator
 from search.folder import WALL, RunFolder, RunInfo
+from search.grid import GRID
 from search.ledger import Alone, Ledger
 from search.record import Record, architecture_key, counts, facts, rule_facts
+from search.scores.catalog import TABLE
 from search.scores.training import Tell, Training
 from search.scoring import Scoring, check_score
 from search.shipped import shown_limits
@@ -34,13 +36,15 @@ HOPELESS = 40
 
 
 class Event(NamedTuple):
-    """What a watcher is told after each trial; done: trials that count, of those wanted."""
+    """What a watcher is told after each trial; done: trials that count, of those wanted. counted:
+    whether this one does."""
 
     kind: str
     number: int
     state: str
     done: int
     wanted: int
+    counted: bool
     score: float | None
     best: float | None
 
@@ -60,14 +64,13 @@ Listener = Callable[[Pulse], None]
 
 
 class At(NamedTuple):
-    """Which trial of a kind: its place among the kind's, the number that people see, and how many
-    are wanted; counted: whether those that count tell how far it is, or the place does."""
+    """Which trial of a kind: the number that people see, and how many are wanted; listed: whether
+    each of a list is one of these, however it ends."""
 
     kind: str
-    place: int
     number: int
     wanted: int
-    counted: bool = True
+    listed: bool = False
 
 
 #: a network with its plan; None where there is none, and then why, in the record
@@ -112,6 +115,10 @@ class Coordinator:
         #: trials of a kind that the storage had at the last look, and those of them that count
         self._heard: Counter[str] = Counter()
         self.done: Counter[str] = Counter()
+        #: those of a list that are finished
+        self._ended: Counter[str] = Counter()
+        #: those that say that the next one will hardly count
+        self._vain: Counter[str] = Counter()
         #: search trials whose networks a kind has, as those of a ladder's rungs do
         self.of: dict[str, set[int]] = defaultdict(set)
         #: when the last trial ended, or the first began
@@ -134,20 +141,29 @@ class Coordinator:
 
     def hopeless(self, kind: str) -> bool:
         """Whether so many trials of a kind have ended that one of them should count, and none does:
-        no network is on the budget, or each fails."""
-        return self._heard[kind] >= HOPELESS and self.done[kind] == 0
+        no network is on the budget, or each fails. A grid comes to its end by itself."""
+        if kind == "search" and self.info.sampler == GRID:
+            return False
+        return self._vain[kind] >= HOPELESS and self.done[kind] == 0
 
     def hear(self, kind: str) -> list[FrozenTrial]:
         """What has been finished since the last look, now taken into account."""
+        first = kind not in self._heard
         heard = self.folder.trials(kind)[self._heard[kind] :]
         self._heard[kind] += len(heard)
         for trial in heard:
             self.scoring.remember(kind, trial.user_attrs)
             self._count(kind, trial.user_attrs)
+        failed = any(trial.user_attrs["state"] == "failed" for trial in heard)
+        if first and failed and self.hopeless(kind):
+            # whoever goes on with a search that was given up may have mended why all failed
+            self._vain[kind] = 0
         return heard
 
     def _count(self, kind: str, attrs: dict[str, Any]) -> None:
         self.done[kind] += counts(attrs)
+        # that a table does not have one network says nothing of another
+        self._vain[kind] += attrs["state"] != "failed" or not self.info.score.startswith(TABLE)
         if "of" in attrs:
             self.of[kind].add(int(attrs["of"]))
         if attrs["state"] == "scored":
@@ -170,16 +186,17 @@ class Coordinator:
     def listed(self, kind: str, items: Sequence[Item]) -> bool:
         """See those of a list through that are not finished yet; whether all are by now, for others
         may still be at some, or have left them."""
-        waiting = iter(list(enumerate(items)))
+        self._ended[kind] = sum(item.finished() for item in items)
+        waiting = iter(items)
 
         def start(_going: int) -> Steps | None:
-            for place, item in waiting:
+            for item in waiting:
                 with self.ledger.turn():
                     if self.shared:
                         self.hear(kind)
                     if item.finished() or not self.ledger.claim(kind, item.number, ""):
                         continue
-                return self._item(item, At(kind, place, item.number, len(items), counted=False))
+                return self._item(item, At(kind, item.number, len(items), listed=True))
             return None
 
         self.drive(start)
@@ -256,7 +273,7 @@ class Coordinator:
         else:
             outcome = yield self._job(MeasureJob(asked, spec, limits), at, lone=True)
             if "state" in outcome:
-                spent["measure"] = spent.get("measure", 0.0) + outcome.pop("seconds")
+                spent["measure"] = spent.get("measure", 0.0) + outcome.pop("seconds", 0.0)
                 record.attrs |= outcome
                 return math.inf
             spent["measure"] = spent.get("measure", 0.0) + outcome["seconds"]
@@ -299,12 +316,13 @@ class Coordinator:
         elif self.shared:
             self.hear(at.kind)
         score = record.attrs.get("score") if record.state == "scored" else None
-        done = self._progress(at) + (not at.counted)
-        best = self._best.get(at.kind)
-        self.watch(Event(at.kind, at.number, record.state, done, at.wanted, score, best))
+        self._ended[at.kind] += at.listed
+        counted = at.listed or counts(record.attrs)
+        done, best = self._progress(at), self._best.get(at.kind)
+        self.watch(Event(at.kind, at.number, record.state, done, at.wanted, counted, score, best))
 
     def _progress(self, at: At) -> int:
-        return self.done[at.kind] if at.counted else at.place
+        return self._ended[at.kind] if at.listed else self.done[at.kind]
 
 
 def landed(found: Candidate, name: str, record: Record) -> tuple[NetworkSpec, NetworkPlan]:

@@ -46,6 +46,8 @@ KINDS = ("search", "random", "shipped", "larger")
 #: how a trial may end; a scored one counts, and one that was pruned in training
 STATES = ("scored", "repeat", "pruned", "infeasible", "failed")
 VALUED = ("scored", "repeat")
+#: the file of a run that holds its trials, unless they are on a server
+STUDY = "study.db"
 #: the user attribute of the number by which a trial was asked for
 NUMBER = "number"
 #: of a trial's seconds those that passed since the one before it; the others are its parts
@@ -214,13 +216,22 @@ class RunFolder:
         """A new run; refuses a folder that holds one already."""
         make_folder(path, "run.json")
         with written(path):
+            if info.storage is None:
+                # an empty database: where it is missing later, trials are
+                (path / STUDY).touch()
             write_whole(path / "run.json", json.dumps(asdict(info), indent=1))
         return cls(path, info)
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
-        """A run that is there."""
-        return cls(path, read_record(path, "run.json", RunInfo, "run folder"))
+        """A run that is there; raises RunError where its record or its trials are missing."""
+        info = read_record(path, "run.json", RunInfo, "run folder")
+        if info.storage is None and not (path / STUDY).is_file():
+            raise RunError(
+                f"{path / STUDY} is missing, which holds the trials of the run; copy it there, or "
+                "begin anew with archspec search"
+            )
+        return cls(path, info)
 
     def ask_for(self, trials: int) -> None:
         """Ask the run for another number of counted trials; what is there stays."""
@@ -230,7 +241,15 @@ class RunFolder:
                 f"the second rung of the run's ladder has {least:,} networks, and the first has "
                 f"more, but got --trials {trials}; give more"
             )
+        from search.record import counts
+
         with locked(self.path):
+            had = sum(counts(trial.user_attrs) for trial in self.trials("search"))
+            if trials < had:
+                raise RunError(
+                    f"{had:,} trials of the run are done, but got --trials {trials:,}; give as many "
+                    "or more"
+                )
             self.asked_for(trials)
 
     def asked_for(self, trials: int) -> None:
@@ -269,7 +288,7 @@ class RunFolder:
         from sqlalchemy import URL
 
         # a path may hold what means something in an address, such as ? and #
-        file = URL.create("sqlite", database=str(self.path.resolve() / "study.db"))
+        file = URL.create("sqlite", database=str(self.path.resolve() / STUDY))
         return file.render_as_string()
 
     @cached_property
@@ -315,7 +334,7 @@ class RunFolder:
 
     @property
     def _where(self) -> str:
-        return str(self.path / "study.db") if self.info.storage is None else self.info.storage
+        return str(self.path / STUDY) if self.info.storage is None else self.info.storage
 
     def trials(self, kind: str) -> list[optuna.trial.FrozenTrial]:
         """Finished trials of one kind, in the order in which they ended."""

@@ -22,10 +22,8 @@ NAMES = {
     "shipped": "shipped networks",
     "larger": "one size up",
 }
-#: kinds whose trials are tries: one that breaks a budget is followed by another
-PROPOSED = ("search", "random")
-#: how a try ends that counts
-COUNTED = ("scored", "pruned")
+#: seconds; a first trial that takes longer tells the pace of the others
+BRIEF = 60.0
 
 
 def names(info: RunInfo) -> dict[str, str]:
@@ -87,24 +85,25 @@ class Pace:
     budget; None where it goes on until enough count. clock: seconds from any start.
     """
 
-    def __init__(
-        self, points: int | None = None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self.points, self._clock = points, clock
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self.points: int | None = None
         self._kind: str | None = None
         self._since = self._last = clock()
         self._before = self._tries = 0
 
     def told(self, event: Event) -> str:
         """One more trial; the pace, the best so far and the time left, in words."""
+        before, self._last = self._last, self._clock()
+        now = self._last
         if event.kind != self._kind:
-            # what earlier sittings did is no speed of this one
-            counted = event.kind not in PROPOSED or event.state in COUNTED
-            self._kind, self._since = event.kind, self._last
-            self._before, self._tries = event.done - counted, 0
-        self._last = self._clock()
+            # what earlier sittings did is no speed of this one, nor is a first trial that is brief
+            # beside the start of workers and what it loads
+            brief = now - before < BRIEF
+            self._kind, self._since = event.kind, now if brief else before
+            self._before, self._tries = event.done - (event.counted and not brief), -brief
         self._tries += 1
-        spent = max(self._last - self._since, 1e-9)
+        spent = max(now - self._since, 1e-9)
         found = event.done - self._before
         best = f"best {_number(event.best)}"
         if found <= 0:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +16,26 @@ from tiny_runs import BUDGET, interrupt_after, lasting, made_run, tiny_space
 from typer.testing import CliRunner
 
 from archspec.cli.main import app
+from archspec.plan import NetworkPlan
 from archspec.planning import plan_network
-from archspec.spec import read_spec
-from search.coordinator import HOPELESS, At
+from archspec.spec import NetworkSpec, read_spec
+from search.coordinator import HOPELESS, At, Event, Item
 from search.folder import RunFolder
 from search.ledger import Alone
 from search.measuring import Measuring, hardware_of
 from search.record import Record
 from search.run import Search
+from search.workers.inline import Inline
 
-#: a score that no network has
-NEVER = "def score(probe):\n    raise ValueError('no score')\n"
+#: a score that no network has, until it is mended
+NEVER = """\
+from pathlib import Path
+
+def score(probe):
+    if not Path(__file__).with_name("mended").exists():
+        raise ValueError("no score")
+    return 1.0
+"""
 
 
 @pytest.fixture
@@ -52,9 +64,11 @@ def test_a_search_whose_trials_all_fail_ends_with_the_reason(here: Path) -> None
     frame = RunFolder.open(here / "run").frame()
     assert list(frame["kind"]) == ["search"] * HOPELESS
     assert set(frame["state"]) <= {"failed", "infeasible"}
-    again = CliRunner().invoke(app, ["resume", str(here / "run")])
-    assert again.exit_code == 1
-    assert len(RunFolder.open(here / "run").frame()) == HOPELESS
+    # whoever mends the score goes on to what was asked for
+    (here / "mended").touch()
+    again = CliRunner().invoke(app, ["resume", str(here / "run"), "--trials", "3"])
+    assert again.exit_code == 0, again.output
+    assert (RunFolder.open(here / "run").frame()["state"] == "scored").sum() >= 3
 
 
 @pytest.mark.slow
@@ -82,7 +96,7 @@ def test_the_seconds_of_all_measurements_of_a_trial_add_up(tmp_path: Path) -> No
         score="depth", measuring=Measuring(("latency",), "cpu", hardware_of("cpu"), threads=1),
     )  # fmt: skip
     trials, record = Search(folder).trials, Record({"reason": None})
-    at, limits = At("search", 0, 0, 6), {"latency": 0.04}
+    at, limits = At("search", 0, 6), {"latency": 0.04}
     told = {"told": {"latency": 0.06}, "reason": "latency: 60 ms", "load": 1.5, "seconds": 2.0}
     for name, outcome in (("mobilenetv2_050", told), ("resnet18", {**told, "seconds": 0.5})):
         steps = trials.measured(read_spec(name), record, limits, at)
@@ -99,6 +113,54 @@ def test_the_seconds_of_all_measurements_of_a_trial_add_up(tmp_path: Path) -> No
     spec = read_spec("resnet34")
     assert list(trials.scored(spec, plan_network(spec), record, at)) == []
     assert (record.state, record.attrs["name"]) == ("failed", None)
+
+
+class Crowd(Inline):
+    """Three workers, the first of whom is the slowest: trials end from the last to the first."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(3)
+        self._begun = 0
+
+    @property
+    def slots(self) -> int:
+        return 3
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self._begun += 1
+        slow = 0.4 - 0.1 * (self._begun % 4)
+
+        def late() -> Any:
+            time.sleep(slow)
+            return fn(*args, **kwargs)
+
+        return self._pool.submit(late)
+
+
+def test_those_of_a_list_are_counted_as_they_end(tmp_path: Path) -> None:
+    """Whatever their places, and those of an earlier sitting, too."""
+    folder = made_run(tmp_path / "run", score="params", trials=1, random_trials=0, sampler="random")
+    spec = read_spec("resnet20")
+    items = []
+    for number in range(7):
+        narrower = spec.model_copy(update={"classes": 10 + number})
+
+        def begin(
+            record: Record, spec: NetworkSpec = narrower
+        ) -> tuple[NetworkSpec, NetworkPlan] | None:
+            return spec, plan_network(spec)
+
+        had = number == 3
+        items.append(
+            Item(number, Record({"reason": None}), begin, lambda had=had: had)  # type: ignore[misc]
+        )
+    events: list[Event] = []
+    search = Search(folder, events.append, workers=Crowd())
+    search.trials.listed("shipped", items)
+    assert sorted(event.number for event in events) == [0, 1, 2, 4, 5, 6]
+    assert [event.number for event in events] != [0, 1, 2, 4, 5, 6]
+    assert [event.done for event in events] == [2, 3, 4, 5, 6, 7]
+    assert {event.wanted for event in events} == {7}
 
 
 def test_what_a_rung_took_is_all_that_passed(

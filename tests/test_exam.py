@@ -114,12 +114,12 @@ def test_efficientnet_grows_in_depth_and_width_by_the_constants_of_its_paper() -
 def test_a_folder_goes_on_as_it_began_and_says_what_differs(tmp_path: Path) -> None:
     open_exam = part("asked").open_exam
     out = tmp_path / "exam"
-    began = open_exam(out, "digits", True, 0)
-    assert open_exam(out, None, True, 0) == began
+    began = open_exam(out, "digits", "tiny", 0)
+    assert open_exam(out, None, "tiny", 0) == began
     for given, words in (
-        (("cifar10", True, 0), "begun with --data digits, not cifar10"),
-        ((None, False, 0), "begun with --tiny True, not False"),
-        ((None, True, 7), "begun with --seed 0, not 7"),
+        (("cifar10", "tiny", 0), "begun with --data digits, not cifar10"),
+        ((None, "small", 0), "begun with --size tiny, not small"),
+        ((None, "tiny", 7), "begun with --seed 0, not 7"),
     ):
         with pytest.raises(RunError, match=words):
             open_exam(out, *given)
@@ -127,24 +127,24 @@ def test_a_folder_goes_on_as_it_began_and_says_what_differs(tmp_path: Path) -> N
 
 def test_an_exam_needs_data_and_a_folder_of_its_own(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="begins with --data"):
-        part("asked").open_exam(tmp_path / "new", None, False, 0)
+        part("asked").open_exam(tmp_path / "new", None, "full", 0)
     with pytest.raises(DataError, match="nowhere"):
-        part("asked").open_exam(tmp_path / "new", "nowhere", False, 0)
+        part("asked").open_exam(tmp_path / "new", "nowhere", "full", 0)
     rows = [stamped(number) for number in range(30)]
     parquet(tmp_path / "two" / "train.parquet", rows, [0, 1] * 15, ["cat", "dog"])
     with pytest.raises(DataError, match="10 classes, but .* has 2; take data of 10"):
-        part("asked").open_exam(tmp_path / "new", str(tmp_path / "two"), False, 0)
+        part("asked").open_exam(tmp_path / "new", str(tmp_path / "two"), "full", 0)
     assert not (tmp_path / "new").exists()
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(RunError, match="is not empty"):
-        part("asked").open_exam(tmp_path, "digits", False, 0)
+        part("asked").open_exam(tmp_path, "digits", "full", 0)
     assert {file.name for file in tmp_path.iterdir()} == {"two", "thesis.tex"}
 
 
 def test_the_ladder_is_one_and_its_highest_rung_is_what_random_search_trains_by() -> None:
     from search.ladder import parse_sentence
 
-    for size in (part("asked").FULL, part("asked").TINY):
+    for size in part("asked").SIZES.values():
         top = parse_sentence(size.ladder).rungs[-1]
         assert (top.score, top.epochs, top.images) == ("train", size.judged, size.images)
 
@@ -272,7 +272,7 @@ def test_random_search_has_the_minutes_of_the_search_over_all_sittings(
         monkeypatch.setattr(part(name), "time", clock)
     monkeypatch.setattr(parts, "archspec", clock.command)
     monkeypatch.setattr(parts, "best_of", lambda run: "name: best\n")
-    asked = part("asked").open_exam(tmp_path / "exam", "digits", True, 0)
+    asked = part("asked").open_exam(tmp_path / "exam", "digits", "tiny", 0)
     (tmp_path / "exam" / "networks").mkdir()
     (tmp_path / "exam" / "clock.json").write_text('{"search": 100.0}')
     # the second is ended by Ctrl-C after 5 of the 40 seconds that it was given
@@ -292,7 +292,7 @@ def test_random_search_has_the_minutes_of_the_search_over_all_sittings(
 
 
 def test_what_a_sitting_has_no_time_for_is_not_begun(tmp_path: Path) -> None:
-    asked = part("asked").open_exam(tmp_path / "exam", "digits", True, 0)
+    asked = part("asked").open_exam(tmp_path / "exam", "digits", "tiny", 0)
     exam = part("parts").Exam(tmp_path / "exam", asked, time.monotonic())
     with pytest.raises(part("parts").NoTime):
         exam.search()
@@ -304,7 +304,7 @@ def test_the_study_trains_what_is_there_as_it_is(
 ) -> None:
     two = [families()[name] for name in ("ResNet-20", "Swin-T shallow")]
     monkeypatch.setattr(part("parts"), "FAMILIES", two)
-    asked = part("asked").open_exam(tmp_path / "exam", "digits", True, 0)
+    asked = part("asked").open_exam(tmp_path / "exam", "digits", "tiny", 0)
     exam = part("parts").Exam(tmp_path / "exam", asked, math.inf)
     exam.scale_families()
     file = exam.out / "final.yaml"

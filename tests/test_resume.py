@@ -282,6 +282,23 @@ def damaged(sound: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(sound, tmp_path / "run"))
 
 
+def test_trials_that_are_gone_are_missed_and_nothing_is_written_over(damaged: Path) -> None:
+    """A copy without its database: neither is a search begun anew, nor a page written of none."""
+    assert archspec("report", damaged).exit_code == 0
+    (damaged / "study.db").unlink()
+    before = {file: file.read_bytes() for file in damaged.rglob("*") if file.is_file()}
+    assert any(file.parent.name == "front" for file in before)
+    for command in ("report", "resume"):
+        assert "study.db is missing, which holds the trials" in refused(command, damaged)
+    assert {file: file.read_bytes() for file in damaged.rglob("*") if file.is_file()} == before
+
+
+def test_fewer_trials_than_are_done_are_not_asked_for(damaged: Path) -> None:
+    message = refused("resume", damaged, "--trials", 3)
+    assert "4 trials of the run are done, but got --trials 3; give as many or more" in message
+    assert RunFolder.open(damaged).info.trials == 4
+
+
 def told(run: Path) -> dict[str, object]:
     return dict(json.loads((run / "run.json").read_text()))
 

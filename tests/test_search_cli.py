@@ -63,7 +63,8 @@ def test_a_ladder_is_told_with_all_its_rungs_before_it_begins(tmp_path: Path) ->
 def paced(events: Sequence[Event], every: float, points: int | None = None) -> list[str]:
     """What is told of trials that end every so many seconds."""
     times = iter(every * number for number in range(len(events) + 1))
-    pace = Pace(points, lambda: next(times))
+    pace = Pace(lambda: next(times))
+    pace.points = points
     return [pace.told(event) for event in events]
 
 
@@ -71,17 +72,30 @@ def tries(states: Sequence[str], wanted: int, before: int = 0, first: int = 0) -
     """Proposed trials of a search of which so many counted before."""
     done, events = before, []
     for number, state in enumerate(states, first):
-        done += state in ("scored", "pruned")
-        events.append(Event("search", number, state, done, wanted, None, 1.5))
+        counted = state in ("scored", "pruned")
+        done += counted
+        events.append(Event("search", number, state, done, wanted, counted, None, 1.5))
     return events
 
 
 def test_pace_and_time_left_are_of_the_trials_that_count() -> None:
-    """10 s a try, every fourth of which counts: 1.5 a minute, and 40 s for each that is wanted."""
-    told = paced(tries(["infeasible", "repeat", "failed", "scored"] * 3, wanted=5), 10.0)
+    """100 s a try, every fourth of which counts: 9 an hour, and 400 s for each that is wanted."""
+    told = paced(tries(["infeasible", "repeat", "failed", "scored"] * 3, wanted=5), 100.0)
     assert told[0] == "best 1.500"
-    assert told[3] == "2 a minute, best 1.500, about 3 min left"  # 4 x 40 s
-    assert told[-1] == "2 a minute, best 1.500, about 80 s left"  # 2 x 40 s
+    assert told[3] == "9 an hour, best 1.500, about 27 min left"  # 4 x 400 s
+    assert told[-1] == "9 an hour, best 1.500, about 13 min left"  # 2 x 400 s
+
+
+def test_the_start_of_workers_is_no_part_of_the_pace() -> None:
+    """Torch is loaded for 30 s with the first trial; then one ends each second."""
+    times = iter([0.0, 30.0, 31.0, 32.0])
+    pace = Pace(lambda: next(times))
+    told = [pace.told(event) for event in tries(["scored"] * 3, wanted=10)]
+    assert told == [
+        "best 1.500",
+        "60 a minute, best 1.500, about 8 s left",
+        "60 a minute, best 1.500, about 7 s left",
+    ]
 
 
 def test_what_was_pruned_counts_and_what_an_earlier_sitting_did_is_no_speed() -> None:
@@ -99,20 +113,20 @@ def test_trials_that_take_long_are_told_by_the_hour() -> None:
 
 
 def test_each_kind_has_a_pace_of_its_own() -> None:
-    """A search of dear tries, then shipped networks, all of which count, at the same 20 s."""
+    """A search of dear tries, then shipped networks, all of which count, at the same 100 s."""
     search = tries(["infeasible", "scored"], wanted=1)
     shipped = [
-        Event("shipped", number, state, number + 1, 4, None, None)
+        Event("shipped", number, state, number + 1, 4, True, None, None)
         for number, state in enumerate(("infeasible", "scored"))
     ]
-    told = paced([*search, *shipped], 20.0)
-    assert told[1] == "2 a minute, best 1.500"
-    assert told[2] == "3 a minute, best none yet, about 60 s left"
-    assert told[3] == "3 a minute, best none yet, about 40 s left"
+    told = paced([*search, *shipped], 100.0)
+    assert told[1] == "18 an hour, best 1.500"
+    assert told[2] == "36 an hour, best none yet, about 5 min left"
+    assert told[3] == "36 an hour, best none yet, about 3 min left"
 
 
 def test_a_grid_ends_with_its_last_point_however_few_counted() -> None:
-    """One of 8 points counts, 10 s a point: 4 points later the other 4 take 40 s."""
+    """One of 8 points counts, 100 s a point: 4 points later the other 4 take 400 s."""
     states = ["scored", "infeasible", "infeasible", "infeasible"]
-    told = paced(tries(states, wanted=8), 10.0, points=8)
-    assert told[-1].endswith("about 40 s left")
+    told = paced(tries(states, wanted=8), 100.0, points=8)
+    assert told[-1].endswith("about 7 min left")

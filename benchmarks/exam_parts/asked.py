@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import ConfigDict
 
@@ -55,13 +55,13 @@ FULL = Size(
     ladder="2,000 by concave_activations, 200 by concave_naswot, 24 by train for 3 epochs, "
     "6 by train for 10 epochs",
 )
-#: what two cores without a GPU do in some hours: a tenth of the FLOPs and of the images, six epochs
+#: what two cores without a GPU do in some hours: a tenth of the FLOPs and images, for four epochs
 SMALL = Size(
     budget="10MFLOPs",
     limit=10e6,
     images=5000,
     test_images=2000,
-    epochs=6,
+    epochs=4,
     seeds=3,
     judged=4,
     ladder="1,000 by concave_activations, 100 by concave_naswot, 12 by train for 2 epochs "
@@ -79,20 +79,21 @@ TINY = Size(
     ladder="40 by concave_activations, 8 by concave_naswot, 3 by train for 1 epoch on 500 images",
 )
 
-SIZES = {"full": FULL, "small": SMALL, "tiny": TINY}
+SizeName = Literal["full", "small", "tiny"]
+SIZES: dict[SizeName, Size] = {"full": FULL, "small": SMALL, "tiny": TINY}
 
 
 @dataclass(frozen=True)
 class Asked:
     """What an exam was asked when it began; enough to go on with it.
 
-    named: one of SIZES. seed: of both searches. The final trainings have seeds 0, 1, ...
+    size_name: which of SIZES. seed: of both searches. The final trainings have seeds 0, 1, ...
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
     data: str
-    named: str
+    size_name: SizeName
     seed: int
     created: str = ""
     versions: dict[str, str] = field(default_factory=dict)
@@ -100,10 +101,10 @@ class Asked:
     @property
     def size(self) -> Size:
         """How large it is."""
-        return SIZES[self.named]
+        return SIZES[self.size_name]
 
 
-def open_exam(out: Path, data: str | None, named: str, seed: int) -> Asked:
+def open_exam(out: Path, data: str | None, size_name: SizeName, seed: int) -> Asked:
     """The exam of a folder, begun where there is none; raises RunError or DataError in one line.
 
     data: an absolute path or a name, tried before anything is written; None is what the exam began
@@ -113,7 +114,7 @@ def open_exam(out: Path, data: str | None, named: str, seed: int) -> Asked:
         known = read_record(out, "exam.json", Asked, "folder of an exam")
         for name, before, given in (
             ("--data", known.data, known.data if data is None else data),
-            ("--size", known.named, named),
+            ("--size", known.size_name, size_name),
             ("--seed", known.seed, seed),
         ):
             if before != given:
@@ -124,9 +125,9 @@ def open_exam(out: Path, data: str | None, named: str, seed: int) -> Asked:
         return known
     if data is None:
         raise RunError("an exam begins with --data, such as a folder with CIFAR-10 as parquet")
-    _check_data(data, SIZES[named])
+    _check_data(data, SIZES[size_name])
     make_folder(out, "exam.json")
-    asked = Asked(data, named, seed, now(), versions_of(WATCHED))
+    asked = Asked(data, size_name, seed, now(), versions_of(WATCHED))
     with written(out):
         write_whole(out / "exam.json", json.dumps(asdict(asked), indent=1))
     return asked
@@ -151,4 +152,4 @@ def size_words(size: Size) -> str:
     )
 
 
-__all__ = ["SIZES", "Asked", "Size", "open_exam", "size_words"]
+__all__ = ["SIZES", "Asked", "Size", "SizeName", "open_exam", "size_words"]
