@@ -52,7 +52,8 @@ class Rung(NamedTuple):
     kind: of its trials; number: from 1; wanted: networks that it is for. said: its score in the
     ladder's words; label: what it is. rows: places in the frame of the networks that came here, by
     their search trial. ranks: by search trial, 1 the best score; of those alone that have one.
-    states: how many came to what end. seconds: that it took, over all sittings.
+    states: how many came to what end. seconds: that passed while it was worked on, over all
+    sittings; what several coordinators do at once counts once.
     on: search trials that went on, None on the last rung and where the next one has not begun.
     """
 
@@ -86,8 +87,7 @@ def by_search_trial(frame: pd.DataFrame) -> pd.DataFrame:
 def top(info: RunInfo, frame: pd.DataFrame) -> str:
     """The kind of the highest rung that has a score: what a run found is found there."""
     present = set(scored(frame)["kind"])
-    higher = reversed(info.rungs) if info.ladder else ()
-    return next((kind for kind in higher if kind in present), "search")
+    return next((kind for kind in reversed(info.rungs) if kind in present), "search")
 
 
 def rungs(info: RunInfo, frame: pd.DataFrame) -> list[Rung]:
@@ -156,9 +156,22 @@ def _rung(
 
 
 def _wall(here: pd.DataFrame) -> float:
-    """Seconds that a rung took. Trials of old runs have only the sum of their parts."""
-    wall = here.get("seconds.wall", pd.Series(dtype=float)).reindex(here.index)
-    return float(wall.fillna(here["seconds"]).sum())
+    """Seconds in which a rung was worked on: each trial stands for those up to its end since its
+    coordinator's last one, and where coordinators overlap they count once. Trials of old runs do
+    not tell; they add the sum of their parts."""
+    none = pd.Series(index=here.index, dtype=float)
+    wall = here.get("seconds.wall", none).astype(float)
+    ends = pd.to_datetime(here.get("finished", none))
+    told = wall.notna() & ends.notna()
+    passed = float(wall.fillna(here["seconds"].astype(float))[~told].sum())
+    if not told.any():
+        return passed
+    last = (ends[told] - ends[told].min()).dt.total_seconds()
+    counted = -math.inf
+    for start, end in sorted(zip(last - wall[told], last, strict=True)):
+        passed += max(0.0, end - max(start, counted))
+        counted = max(counted, end)
+    return passed
 
 
 def _standings(here: pd.DataFrame, objectives: Sequence[str]) -> list[Standing]:

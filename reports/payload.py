@@ -71,12 +71,10 @@ def first_axis(info: RunInfo, frame: pd.DataFrame) -> Metric:
     """The cost shown first: the first objective that is one, or, where the score stands alone, what
     its budget leaves open; never the score itself, where that is a count."""
     there = {metric.key: metric for metric in costs(frame)}
-    score = info.rung(top(info, frame)).score if info.ladder else info.score
+    score = info.rung(top(info, frame)).score
     aims = [key for key in info.objectives if key in there and key != score]
-    open_costs = ("activations", "flops", "params")
-    return there[
-        next(iter([*aims, *(key for key in open_costs if key not in (info.first, score))]))
-    ]
+    left = [key for key in ("activations", "flops", "params") if key not in (info.first, score)]
+    return there[[*aims, *left][0]]
 
 
 def script_safe(document: object) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from itertools import groupby
+from itertools import groupby, takewhile
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -27,6 +27,8 @@ SEPARATOR = " | "
 _SIZE = re.compile(r"(?:width|depth): \d+")
 
 Knobs = tuple[tuple[str, str], ...]
+#: defaults of the knobs in which networks differ, by unit and knob; "" where there is none
+Differing = Mapping[str, Mapping[str, str]]
 
 
 class Call(NamedTuple):
@@ -54,11 +56,20 @@ def told_apart(frame: pd.DataFrame) -> pd.DataFrame:
         if len(blocks := _stages(spec)) == words.count(SEPARATOR) + 1
     }
     differing = _differing(read.values())
+    specs = list(frame["spec"])
     told = list(frame["stages"])
     for place, stages in read.items():
         recorded = zip(told[place].split(SEPARATOR), stages, strict=True)
+        own = _own_units(_below(specs[place], "units:"))
         told[place] = SEPARATOR.join(
-            _told(words, stage, differing.get(index, {}))
+            _told(
+                words,
+                stage,
+                {
+                    name: {knob: _default(name, knob, own) for knob in knobs}
+                    for name, knobs in differing.get(index, {}).items()
+                },
+            )
             for index, (words, stage) in enumerate(recorded)
         )
     return frame.assign(stages=told)
@@ -169,7 +180,7 @@ def _by_unit(networks: set[tuple[Blocks, ...]]) -> Iterator[tuple[int, str, list
                 yield index, name, same
 
 
-def _told(recorded: str, stage: Blocks, differing: Mapping[str, tuple[str, ...]]) -> str:
+def _told(recorded: str, stage: Blocks, differing: Differing) -> str:
     """One stage: its size as it was recorded, for it was fitted, and its blocks."""
     names = {call.name for _, block in stage.blocks for call in block}
     if not (names & set(differing) or (stage.spelled and len(stage.blocks) > 1)):
@@ -177,7 +188,7 @@ def _told(recorded: str, stage: Blocks, differing: Mapping[str, tuple[str, ...]]
     return f"{recorded.partition(' ')[0]} {_words(stage, differing)}"
 
 
-def _words(stage: Blocks, differing: Mapping[str, tuple[str, ...]]) -> str:
+def _words(stage: Blocks, differing: Differing) -> str:
     """Blocks in words: in order and with their numbers where they are spelled out, else each once.
     A unit that stands alone, as before it, is not named again."""
     told = [(times, _block(block, differing)) for times, block in stage.blocks if times]
@@ -197,26 +208,50 @@ def _words(stage: Blocks, differing: Mapping[str, tuple[str, ...]]) -> str:
     return " / ".join(parts) or "identity"
 
 
-def _block(block: tuple[Call, ...], differing: Mapping[str, tuple[str, ...]]) -> list[str]:
+def _block(block: tuple[Call, ...], differing: Differing) -> list[str]:
     """A block's words: of one unit its name and its knobs, else all in one."""
-    calls = [[call.name, *_knobs(call, differing.get(call.name, ()))] for call in block]
+    calls = [[call.name, *_knobs(call, differing.get(call.name, {}))] for call in block]
     return calls[0] if len(calls) == 1 else [" + ".join(map(" ".join, calls)) or "identity"]
 
 
-def _knobs(call: Call, asked: tuple[str, ...]) -> Iterator[str]:
+def _knobs(call: Call, asked: Mapping[str, str]) -> Iterator[str]:
     """`k5`, `e6`, `mid w_out//4`; a unit's default where the text says nothing."""
     written = dict(call.knobs)
-    for knob in asked:
-        value = written.get(knob) or _default(call.name, knob)
+    for knob, default in asked.items():
+        value = written.get(knob) or default
         if value:
             yield LETTERS[knob] + value if knob in LETTERS else f"{knob} {value}"
 
 
-@lru_cache(maxsize=1_000)
-def _default(name: str, knob: str) -> str:
-    unit = shipped_units().get(name)
-    value = unit.knobs[knob].default if unit is not None and knob in unit.knobs else None
+def _default(name: str, knob: str, own: Mapping[str, Mapping[str, Any]]) -> str:
+    """A knob's default in the spec's own unit of that name, else in the shipped one."""
+    if name in own:
+        knobs = own[name].get("knobs") if isinstance(own[name], Mapping) else None
+        value = knobs.get(knob) if isinstance(knobs, Mapping) else None
+        value = value.get("default") if isinstance(value, Mapping) else value
+    else:
+        unit = shipped_units().get(name)
+        value = unit.knobs[knob].default if unit is not None and knob in unit.knobs else None
     return "" if value is None else _value(value)
+
+
+def _below(spec: str, key: str) -> str:
+    """The lines of a spec's text below a key that stands at its margin; nothing without it."""
+    _, found, rest = f"\n{spec}".partition(f"\n{key}\n")
+    lines = takewhile(lambda line: line[:1] in ("", " "), rest.split("\n"))
+    return "\n".join(lines) if found else ""
+
+
+@lru_cache(maxsize=1_000)
+def _own_units(text: str) -> Mapping[str, Any]:
+    """Units that a spec defines, by name; none where their text is not understood."""
+    if not text:
+        return {}
+    try:
+        units = parse_yaml(f"units:\n{text}\n", "units")["units"]
+    except SpecError:
+        return {}
+    return units if isinstance(units, Mapping) else {}
 
 
 __all__ = ["told_apart"]

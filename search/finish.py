@@ -8,24 +8,25 @@ import pandas as pd
 
 from archspec.scaling.rule import parse_rule
 from search.folder import RunFolder
-from search.metrics import flops_metric
+from search.metrics import ACTIVATIONS, PARAMS, Metric
 
 
-def write_front(folder: RunFolder, best: pd.DataFrame) -> dict[int, Path]:
-    """The rows of `best` as files front/RANK-trialN.yaml, best first; returns files by number."""
+def write_front(folder: RunFolder, best: pd.DataFrame, flops: Metric) -> dict[int, Path]:
+    """The rows of `best` as files front/RANK-trialN.yaml, best first; returns files by number.
+    flops: in the unit of the run's table."""
     specs, numbers = [], []
     ranked = best.sort_values("score", ascending=False)
     for rank, (_, row) in enumerate(ranked.iterrows(), 1):
         specs.append(
-            (f"{rank:02d}-trial{int(row['number'])}", _head(folder, row) + str(row["spec"]))
+            (f"{rank:02d}-trial{int(row['number'])}", _head(folder, row, flops) + str(row["spec"]))
         )
         numbers.append(int(row["number"]))
     return dict(zip(numbers, folder.write_front(specs), strict=True))
 
 
-def write_rules(folder: RunFolder, best: pd.DataFrame) -> dict[int, Path]:
+def write_rules(folder: RunFolder, best: pd.DataFrame, flops: Metric) -> dict[int, Path]:
     """The rules of `best` as files rules/RANK-trialN.yaml, best first, for `archspec scale --rule`;
-    returns files by number. None where networks were searched."""
+    returns files by number. None where networks were searched. flops: in the unit of the table."""
     if folder.info.scaling is None:
         return {}
     texts, numbers = [], []
@@ -42,17 +43,17 @@ def write_rules(folder: RunFolder, best: pd.DataFrame) -> dict[int, Path]:
                 f"{' and '.join(map(str, folder.info.budgets))}, seed {folder.info.seed}",
             }
         )
-        texts.append((f"{rank:02d}-trial{number}", _head(folder, row) + told.dump()))
+        texts.append((f"{rank:02d}-trial{number}", _head(folder, row, flops) + told.dump()))
         numbers.append(number)
     return dict(zip(numbers, folder.write_rules(texts), strict=True))
 
 
-def _head(folder: RunFolder, row: pd.Series) -> str:
+def _head(folder: RunFolder, row: pd.Series, flops: Metric) -> str:
     info = folder.info.rung(str(row["kind"]))
-    unit = flops_metric([row["flops"]])
     return (
         f"# Trial {int(row['number'])} of a search of {info.title} under "
         f"{' and '.join(map(str, info.budgets))}, seed {info.seed}.\n"
-        f"# {row['flops'] / unit.divisor:.3f} {unit.unit}, {row['params'] / 1e6:.2f} Mparams, "
-        f"{row['activations'] / 1e6:.2f} M activations; score {row['score']:.4f} ({info.score}).\n"
+        f"# {flops.shown(row['flops'])} {flops.unit}, {PARAMS.shown(row['params'])} Mparams, "
+        f"{ACTIVATIONS.shown(row['activations'])} M activations; "
+        f"score {row['score']:.4f} ({info.score}).\n"
     )

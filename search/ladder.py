@@ -21,7 +21,7 @@ from archspec.marks import MarkedDict, find_mark, key_mark
 from archspec.resolve import FORMAT, LADDER, YAML, beside, locate, resolve
 from archspec.shipped import shipped_recipes
 from archspec.strict import Number, Strict, law_of, shown
-from search.scores.catalog import TABLE, TRAIN, find_score
+from search.scores.catalog import TABLE, TRAIN, find_score, table_file
 
 #: more than anybody has read
 MOST_RUNGS = 12
@@ -83,10 +83,10 @@ class Rung(Strict):
                 ("minutes",),
                 True,
             )
-        # a table is read with the space whose networks it names, by `asked_rungs`
-        if not self.trains and not self.score.startswith(TABLE):
+        if not self.trains:
             try:
-                find_score(self.score)
+                # a table is read with the space whose networks it names, by `asked_rungs`
+                (table_file if self.score.startswith(TABLE) else find_score)(self.score)
             except ScoreError as error:
                 raise LawError(str(error), ("score",)) from None
         return self
@@ -206,11 +206,10 @@ def _placed(error: LawError, tree: MarkedDict) -> SpecError:
 
 def _score(tree: MarkedDict, path: Path, place: int, score: str) -> str:
     """A rung's score; the table of one is found from anywhere."""
-    name = score.removeprefix(TABLE)
-    if name == score or Path(name).is_absolute():
+    if not score.startswith(TABLE) or (named := table_file(score)).is_absolute():
         return score
     key = ("rungs", place, "score")
-    file = beside(path.parent, name, ".".join(map(str, key)), find_mark(tree, key))
+    file = beside(path.parent, str(named), ".".join(map(str, key)), find_mark(tree, key))
     return TABLE + str(file.resolve())
 
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class Metric(NamedTuple):
     """One column of a run's frame as people read it.
 
-    `divisor` turns the column into the shown unit: a shown number is `column / divisor`.
+    `divisor` turns the column into the shown unit: a shown number is `column / divisor`, in tables
+    with so many `digits` after the point.
     """
 
     key: str
@@ -28,6 +29,11 @@ class Metric(NamedTuple):
     short: str
     divisor: float
     better: Literal["lower", "higher"]
+    digits: int = 2
+
+    def shown(self, value: float) -> str:
+        """A column's value in the shown unit, without the unit: `4.095`."""
+        return f"{value / self.divisor:.{self.digits}f}"
 
     @property
     def title(self) -> str:
@@ -36,8 +42,8 @@ class Metric(NamedTuple):
 
 
 SCORE = Metric("score", "Score", "", "", 1, "higher")
-FLOPS = Metric("flops", "FLOPs", "GFLOPs (multiply-adds)", "GFLOPs", 1e9, "lower")
-FEW_FLOPS = FLOPS._replace(unit="MFLOPs (multiply-adds)", short="MFLOPs", divisor=1e6)
+FLOPS = Metric("flops", "FLOPs", "GFLOPs (multiply-adds)", "GFLOPs", 1e9, "lower", 3)
+FEW_FLOPS = FLOPS._replace(unit="MFLOPs (multiply-adds)", short="MFLOPs", divisor=1e6, digits=2)
 ACTIVATIONS = Metric("activations", "Activations", "millions of elements", "M", 1e6, "lower")
 PARAMS = Metric("params", "Params", "millions", "M", 1e6, "lower")
 DEPTH = Metric("depth", "Depth", "weighted layers on the longest path", "layers", 1, "lower")

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 
 from archspec.errors import ArchspecError, RunError
 from search.protocol import Protocol, make_protocol
-from search.scores.catalog import at_home
+from search.scores.catalog import TABLE, at_home
 
 if TYPE_CHECKING:
     from search.ladder import Ladder, Rung
@@ -110,14 +110,16 @@ def _asked(
 
             protocol, batch = None, rung.batch or defaults.batch or BATCH
             score = at_home(score)
+            # only a table asks for the space, whose text is long
+            named = space if score.startswith(TABLE) else None
             scorer = Scorer(
                 score,
                 data,
                 batch,
                 seed,
                 device,
-                table=None if space is None else space.dump(),
-                space=None if space is None else space.name,
+                table=None if named is None else named.dump(),
+                space=None if named is None else named.name,
             )
             where, label = scorer.check(), scorer.label
     except ArchspecError as error:

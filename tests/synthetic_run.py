@@ -60,6 +60,11 @@ class MadeInfo:
     scaling: None = None
     measuring: None = None
     ladder: tuple[()] = ()
+    rungs: tuple[()] = ()
+
+    def rung(self, kind: str) -> MadeInfo:
+        """The run as trials of a kind see it; it has no ladder."""
+        return self
 
     @property
     def objectives(self) -> tuple[str, ...]:

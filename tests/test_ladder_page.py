@@ -74,6 +74,26 @@ def test_a_rung_takes_the_time_that_passed_not_what_its_workers_spent(info: RunI
     assert two.seconds == 5 * 1.5
 
 
+def test_what_coordinators_do_at_once_counts_once(info: RunInfo) -> None:
+    frame = made()
+    start = pd.Timestamp("2026-01-31 14:05")
+    searched = (frame["kind"] == "search").to_numpy()
+    # of 13 trials 6 by one coordinator, 6 by another two seconds later, one the next day
+    ends = [10.0 * place for place in range(1, 7)] + [10.0 * place + 2 for place in range(1, 7)]
+    frame["seconds.wall"] = math.nan
+    frame["finished"] = pd.NaT
+    frame.loc[searched, "seconds.wall"] = [10.0] * 12 + [4.0]
+    frame.loc[searched, "finished"] = [
+        start + pd.Timedelta(seconds=seconds) for seconds in (*ends, 86_400.0)
+    ]
+    one, two, _ = rungs(info, frame)
+    assert one.seconds == pytest.approx(62 + 4)
+    # trials of old runs have no interval, and are added
+    assert two.seconds == 5 * 1.5
+    frame.loc[np.flatnonzero(searched)[-1], "seconds.wall"] = math.nan
+    assert rungs(info, frame)[0].seconds == pytest.approx(62 + 1.5)
+
+
 def test_agreement_is_kendalls_tau_of_those_on_both_rungs(info: RunInfo) -> None:
     """11, 10, 8, 7 have 50, 10, 60, 70: of six pairs only that of 11 and 10 is ordered alike."""
     one, two, _ = rungs(info, made())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import product
 from pathlib import Path
 
@@ -79,6 +80,50 @@ def test_a_table_stands_beside_the_ladder_that_names_it(table: Path) -> None:
     file.write_text(file.read_text().replace("table.csv", "none.csv"))
     with pytest.raises(SpecError, match=r"mine.yaml:4:21: .*names no file"):
         ladder_file(file)
+
+
+@pytest.mark.parametrize(
+    ("score", "words"),
+    [
+        ("table:", "table: needs a file of trained networks .* such as table:results.csv"),
+        ("table:table.csv+depth", "table:FILE stands alone, .* but got 'table:table.csv.depth'"),
+    ],
+)
+def test_a_rung_says_what_is_wrong_with_its_table_where_it_stands(
+    table: Path, score: str, words: str
+) -> None:
+    with pytest.raises(SpecError, match=f"--ladder: rung 2, '2 by {re.escape(score)}': {words}"):
+        parse_sentence(f"5 by params, 2 by {score}")
+    file = table.parent / "mine.yaml"
+    file.write_text(
+        f'name: mine\nrungs:\n- {{count: 5, score: params}}\n- {{count: 2, score: "{score}"}}\n'
+    )
+    with pytest.raises(SpecError, match=f"mine.yaml:4:21: rungs.1.score: {words}") as told:
+        ladder_file(file)
+    assert "--score" not in str(told.value)
+
+
+def test_a_table_with_a_plus_in_its_name_is_one_file(table: Path) -> None:
+    table.rename(table.parent / "one+two.csv")
+    file = table.parent / "mine.yaml"
+    file.write_text(
+        "name: mine\nrungs:\n- {count: 5, score: params}\n- {count: 2, score: table:one+two.csv}\n"
+    )
+    assert asked(file)[1].score == f"table:{table.parent / 'one+two.csv'}"
+
+
+def test_only_a_table_asks_for_the_text_of_the_space(
+    table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dump, dumped = Space.dump, []
+
+    def counted(space: Space) -> str:
+        dumped.append(space.name)
+        return dump(space)
+
+    monkeypatch.setattr(Space, "dump", counted)
+    asked(f"5 by params, 3 by table:{table}, then 2 by depth")
+    assert dumped == ["six"]
 
 
 @pytest.mark.parametrize(

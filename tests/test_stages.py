@@ -66,6 +66,36 @@ def test_networks_that_differ_only_in_the_order_of_kernels_read_differently() ->
         assert told_apart(macro(*codes))["stages"].nunique() == 2
 
 
+@pytest.mark.parametrize(
+    ("knob", "words"),
+    [
+        ("kernel: 9", "k9"),
+        ("kernel: {default: 9, min: 1}", "k9"),
+        ("size: 9, kernel: size", "ksize"),
+        ("kernel: null", ""),
+    ],
+)
+def test_a_specs_own_unit_of_a_shipped_name_has_its_own_default(knob: str, words: str) -> None:
+    own = f"units:\n  mbconv:\n    knobs: {{{knob}}}\n    body: [{{dna: {{kernel: 3}}}}]\n"
+    rows = [
+        {"kind": "search", "spec": f"format: 1\n{units}stem: []\nstages:\n{stage}\nhead: []\n"}
+        | {"stages": "8x1 mbconv"}
+        for units in (own, "")
+        for stage in (
+            "- {width: 8, block: [mbconv]}",
+            "- {width: 8, block: [{mbconv: {kernel: 5}}]}",
+        )
+    ]
+    told = list(told_apart(pd.DataFrame(rows))["stages"])
+    # the shipped unit's kernel is 3
+    assert told == [
+        f"8x1 mbconv {words}".strip(),
+        "8x1 mbconv k5",
+        "8x1 mbconv k3",
+        "8x1 mbconv k5",
+    ]
+
+
 def test_what_all_networks_share_is_not_told() -> None:
     frame = macro("11111", "11111")
     told = list(told_apart(frame)["stages"])

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -58,13 +61,84 @@ def test_rows_may_have_their_specs(tmp_path: Path) -> None:
         ("depth+table:x.csv", ScoreError, "stands alone"),
         ("table:nowhere.csv", DataError, "nowhere.csv is no file"),
         ("table:nowhere.csv+depth", ScoreError, "stands alone"),
-        ("table:", ScoreError, "table: needs a file .* such as --score table:results.csv"),
+        ("table:nowhere.csv+table:other.csv", ScoreError, "stands alone"),
+        ("table:nowhere.csv+mine:own", ScoreError, "stands alone"),
+        ("table:one+two.csv", DataError, r"one\+two.csv is no file"),
+        ("train+depth", ScoreError, "give train, or the others without it"),
+        (f"table:{'x' * 300}.csv", DataError, "is no file"),
+        ("table:", ScoreError, "table: needs a file .* such as table:results.csv"),
     ],
 )
 def test_what_is_wrong_is_one_line(name: str, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words) as told:
         find_score(name)
     assert "\n" not in str(told.value)
+    # a rung of a ladder has no such option
+    assert "--" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("arch,top1\n02012100,\n", "row 1 (02012100): it has no accuracy in top1; remove the row"),
+        ("arch,top1\n02012100,150\n", "row 1 (02012100): an accuracy is 0 to 100 percent, but "),
+        ("arch,loss\n02012100,3\n", "no column of accuracies such as top1*, test_acc_*, accuracy*"),
+        ("arch,acc_a,acc_b\n02012100,3,4\n", "it has several columns of accuracies, acc_a, acc_b"),
+        ("spec,top1,params\nresnet18,69.8,17\n", "row 1 (resnet18): params must be those of the "),
+        ("spec,top1\nresnet21,69.8\n", "row 1 (resnet21): no file and no shipped spec is called"),
+    ],
+)
+def test_what_is_wrong_with_the_table_itself_is_no_matter_of_the_space(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    file = tmp_path / "table.csv"
+    file.write_text(text)
+    with pytest.raises(DataError) as told:
+        Scorer(f"table:{file}", table=Space.read("nas_bench_macro").dump()).check()
+    assert str(told.value).startswith(f"{file}: ")
+    assert words in str(told.value)
+    assert "space" not in str(told.value)
+    # options of `calibrate` are no way out
+    assert "--" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("arch,top1\n0201210,5\n", "row 1 (0201210): arch has a tag for each of the 8 parameters"),
+        ("arch,top1\n92012100,5\n", "is one of 0, 1, 2, but got '9'"),
+        ("net,top1\n02012100,5\n", "it has no column 'spec' of specs, none 'arch' of picks"),
+        ("arch,top1,flops\n02012100,5,6\n", "flops must be those of the network"),
+    ],
+)
+def test_picks_and_costs_that_are_not_the_spaces_are(tmp_path: Path, text: str, words: str) -> None:
+    file = tmp_path / "table.csv"
+    file.write_text(text)
+    space = Space.read("nas_bench_macro")
+    with pytest.raises(DataError) as told:
+        Scorer(f"table:{file}", table=space.dump(), space="macro").check()
+    start, way_out = (
+        "must hold trained networks of the space that is searched, macro: ",
+        "search the",
+    )
+    assert str(told.value).startswith(f"{file} {start}")
+    assert words in str(told.value)
+    assert f"; {way_out}" in str(told.value)
+    assert "--" not in str(told.value)
+
+
+def test_a_table_is_read_once(table: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: Callable[..., pd.DataFrame] = pd.read_csv
+    files = []
+
+    def counted(file: Path, **options: Any) -> pd.DataFrame:
+        files.append(file)
+        return read(file, **options)
+
+    monkeypatch.setattr(pd, "read_csv", counted)
+    scorer = Scorer(table, table=Space.read("nas_bench_macro").dump())
+    scorer.check()
+    assert files == [Path(table.removeprefix("table:"))]
 
 
 def test_a_table_of_picks_asks_for_its_space(table: str) -> None:

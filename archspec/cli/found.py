@@ -21,6 +21,7 @@ def finish(folder: RunFolder, as_json: bool) -> None:
     """Write the best specs and the page of a run, and print them; without any, exit code 1."""
     from reports.frames import best as best_rows
     from reports.ladder import by_search_trial, top
+    from reports.metrics import flops
     from reports.page import write_page
     from reports.payload import first_axis
     from reports.stages import told_apart
@@ -31,8 +32,9 @@ def finish(folder: RunFolder, as_json: bool) -> None:
     kind = top(folder.info, frame)
     metric = first_axis(folder.info, frame)
     best = frame.iloc[list(best_rows(frame, folder.info.objectives, metric, kind))]
-    files = write_front(folder, best)
-    rules = write_rules(folder, best)
+    unit = flops(frame)
+    files = write_front(folder, best, unit)
+    rules = write_rules(folder, best, unit)
     shown = {number: str(path) for number, path in files.items()}
     page = write_page(
         folder.info,
@@ -45,7 +47,7 @@ def finish(folder: RunFolder, as_json: bool) -> None:
     if as_json:
         _print_json(frame)
     else:
-        _print_front(folder, frame, best, metric, files)
+        _print_front(folder, frame, best, metric, unit, files)
         if rules:
             _print_rules(folder, frame, rules)
         if folder.info.ladder:
@@ -109,13 +111,13 @@ def _print_front(
     frame: pd.DataFrame,
     best: pd.DataFrame,
     metric: Metric,
+    unit: Metric,
     files: dict[int, Path],
 ) -> None:
     from archspec.cli.tables import Column, Table, numbers, print_table
     from reports.frames import troubles
-    from reports.metrics import flops
     from reports.rules import KNOBS
-    from search.metrics import MEASURED
+    from search.metrics import ACTIVATIONS, MEASURED, PARAMS
 
     info = folder.info
     ended = frame["state"].isin(["scored"] if info.training is None else ["scored", "pruned"])
@@ -138,16 +140,13 @@ def _print_front(
         spread = "part.spread" in best and best["part.spread"].notna().any()
         constants = dict(zip(KNOBS, ("alpha", "beta", "gamma"), strict=True))
         constants = {} if info.scaling is None else constants
-        unit = flops(frame)
         measured = [one for one in MEASURED if one.key in best and best[one.key].notna().any()]
         rows = [
             [
                 f"{row['score']:.3f}",
                 *([f"{row['part.spread']:.2f}"] if spread else ()),
                 *(f"{row[f'factor.{knob}']:.3f}" for knob in constants),
-                f"{row['flops'] / unit.divisor:.{3 if unit.divisor == 1e9 else 2}f}",
-                f"{row['params'] / 1e6:.2f}",
-                f"{row['activations'] / 1e6:.2f}",
+                *(one.shown(row[one.key]) for one in (unit, PARAMS, ACTIVATIONS)),
                 *(_three_digits(row[one.key] / one.divisor) for one in measured),
                 str(row["resolution"]),
                 files[int(row["number"])].name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable
 from fnmatch import fnmatchcase
@@ -23,6 +24,23 @@ MEANS = ("mean_*acc*", "*acc*_mean", "*acc*_avg")
 _SUMS = re.compile(r"(^|_)(mean|avg|average|std|stdev|var|sem|err|error|min|max|epoch)(_|$)", re.I)
 #: how the trainings of one network are numbered: test_acc_0, acc-seed1
 _NUMBERED = re.compile(r"[_\-. ](seed|run|trial)?_?\d+$", re.I)
+
+
+class TableError(DataError):
+    """What is wrong inside a table, its cause and the ways out apart.
+
+    cause: with the row (counted from 1) where there is one, without the file. remedy: for anybody
+    who reads tables. option: for `archspec calibrate` in its place, whose options others have not.
+    foreign: the networks are not those of the space whose picks they are told by.
+    """
+
+    def __init__(
+        self, file: Path, cause: str, remedy: str = "", option: str = "", foreign: bool = False
+    ) -> None:
+        self.file, self.cause, self.foreign = file, cause, foreign
+        #: for those who have no options
+        self.plain = f"{file}: {cause}" + (f"; {remedy}" if remedy else "")
+        super().__init__(f"{file}: {cause}; {option}" if option else self.plain)
 
 
 class TableColumns(NamedTuple):
@@ -48,7 +66,8 @@ def read_rows(file: Path) -> pd.DataFrame:
     read = READERS.get(file.suffix.lower())
     if read is None:
         raise DataError(f"a table is one of {', '.join(READERS)}, but got {file}")
-    if not file.is_file():
+    # a name that the system refuses is no file, either
+    if not os.path.isfile(file):
         raise DataError(f"{file} is no file; check the name and the folder")
     try:
         rows = read(file)
@@ -91,8 +110,8 @@ def find_columns(rows: pd.DataFrame, file: Path, asked: TableColumns) -> TableCo
     columns = [str(column) for column in rows.columns]
     for wanted in (asked.arch, asked.group, asked.name):
         if wanted is not None and wanted not in columns:
-            raise DataError(
-                f"{file} has no column {shown(wanted)}: {did_you_mean(wanted, columns)}"
+            raise TableError(
+                file, f"it has no column {shown(wanted)}: {did_you_mean(wanted, columns)}"
             )
 
     def found(wanted: str | None, *names: str) -> str | None:
@@ -118,16 +137,20 @@ def _accuracies(columns: list[str], file: Path, asked: str | None) -> list[str]:
         means = [column for pattern in MEANS for column in like(pattern)]
         if means:
             return means[:1]
-        raise DataError(
-            f"{file} has no column of accuracies such as {', '.join(ACCURACIES[:3])}; name it by "
-            f"--accuracy (its columns: {', '.join(columns)[:300]})"
+        has = f"(its columns: {', '.join(columns)[:300]})"
+        raise TableError(
+            file,
+            f"it has no column of accuracies such as {', '.join(ACCURACIES[:3])}",
+            f"call one so {has}",
+            f"name it by --accuracy {has}",
         )
     found: dict[str, None] = {}
     for pattern in (part.strip() for part in asked.split(",")):
         if not like(pattern):
-            raise DataError(
-                f"{file} has no column of accuracies {shown(pattern)}: "
-                f"{did_you_mean(pattern, columns)}"
+            raise TableError(
+                file,
+                f"it has no column of accuracies {shown(pattern)}: "
+                f"{did_you_mean(pattern, columns)}",
             )
         found |= dict.fromkeys(like(pattern))
     return list(found)
@@ -138,8 +161,10 @@ def _trainings(columns: list[str], file: Path) -> list[str]:
     ones. Top-1 and top-5, or two splits, are no two seeds."""
     stems = {_NUMBERED.sub("", column) for column in columns}
     if len(columns) > 1 and (len(stems) > 1 or not all(map(_NUMBERED.search, columns))):
-        raise DataError(
-            f"{file} has several columns of accuracies, {', '.join(columns)[:200]}; name those "
-            "that are trainings of the same kind by --accuracy"
+        raise TableError(
+            file,
+            f"it has several columns of accuracies, {', '.join(columns)[:200]}",
+            "leave in those that are trainings of the same kind",
+            "name those that are trainings of the same kind by --accuracy",
         )
     return columns

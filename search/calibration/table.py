@@ -25,7 +25,14 @@ from archspec.resolve import YAML
 from archspec.spec import NetworkSpec, parse_spec, read_spec
 from archspec.strict import shown
 from search.calibration.candidates import Candidate
-from search.calibration.rows import ARCH, SPEC, TableColumns, find_columns, read_rows
+from search.calibration.rows import (
+    ARCH,
+    SPEC,
+    TableColumns,
+    TableError,
+    find_columns,
+    read_rows,
+)
 from search.record import architecture_key
 from search.space import Space
 
@@ -101,14 +108,19 @@ class _Rows:
         named = [name for name in self._parameters if name in self._texts]
         if self._arch is None and not named:
             has = did_you_mean(ARCH, self._texts)
-            raise DataError(
-                f"{file} has no column {SPEC!r} of specs, none {ARCH!r} of picks and none that is "
-                f"named as a parameter of the space; name the column of picks by --arch ({has})"
+            raise TableError(
+                file,
+                f"it has no column {SPEC!r} of specs, none {ARCH!r} of picks and none that is "
+                "named as a parameter of the space",
+                "give it one of these",
+                f"name the column of picks by --arch ({has})",
+                foreign=True,
             )
         if self._arch not in (None, SPEC) and space is None:
-            raise DataError(
-                f"{file} tells its networks by the picks of a space (column {self._arch!r}); name "
-                f"the space, or give a column {SPEC!r}"
+            raise TableError(
+                file,
+                f"it tells its networks by the picks of a space (column {self._arch!r})",
+                f"name the space, or give a column {SPEC!r}",
             )
         #: the parameters that have columns, where there is no column of picks
         self._named = named
@@ -162,7 +174,7 @@ class _Rows:
         known = tuple(float(value) for value in self._accuracies[number] if not np.isnan(value))
         if not known:
             blank = ", ".join(self._trainings)
-            raise self.wrong(number, f"it has no accuracy in {blank}; remove the row")
+            raise self.wrong(number, f"it has no accuracy in {blank}", "remove the row")
         return known
 
     def network(self, number: int) -> tuple[NetworkSpec, NetworkPlan]:
@@ -173,7 +185,8 @@ class _Rows:
         except DataError:
             raise
         except ArchspecError as error:
-            raise self.wrong(number, str(error)) from error
+            foreign = self._arch != SPEC
+            raise self.wrong(number, str(error), foreign=foreign) from error
 
     def _spec(self, number: int) -> NetworkSpec:
         if self._arch == SPEC:
@@ -199,6 +212,7 @@ class _Rows:
                 number,
                 f"{self._arch} has a tag for each of the {len(self._parameters)} parameters of "
                 f"{self._space.name}, but is {shown(text)}",
+                foreign=True,
             )
         return _Picks(dict(zip(self._parameters, parts, strict=True)), self, number)
 
@@ -217,15 +231,26 @@ class _Rows:
                 raise self.wrong(
                     number,
                     f"{count} must be those of the network, {ours}, but the table says "
-                    f"{shown(text)}; mend the space, or leave the costs unchecked by "
-                    "--no-check-counts",
+                    f"{shown(text)}",
+                    "mend the table",
+                    "mend the space, or leave the costs unchecked by --no-check-counts",
+                    # what a spec says is no matter of the space
+                    foreign=self._arch != SPEC,
                 )
 
-    def wrong(self, number: int, problem: str) -> DataError:
-        """What is wrong with a row, with its place."""
+    def wrong(
+        self,
+        number: int,
+        problem: str,
+        remedy: str = "",
+        option: str = "",
+        foreign: bool = False,
+    ) -> TableError:
+        """What is wrong with a row, with its place; the ways out as `TableError` has them."""
         name = self.names[number]
         called = "" if name == f"row {number + 1}" else f" ({name[:100]})"
-        return DataError(f"{self._file}: row {number + 1}{called}: {problem}")
+        cause = f"row {number + 1}{called}: {problem}"
+        return TableError(self._file, cause, remedy, option, foreign)
 
 
 class _Picks(NamedTuple):
@@ -238,22 +263,24 @@ class _Picks(NamedTuple):
     def pick(self, name: str, domain: Domain) -> Any:
         """The tag or number that a parameter takes; raises DataError."""
         if name not in self.texts:
-            raise self.rows.wrong(self.number, f"it needs a column {name!r} for its pick")
+            raise self._wrong(f"it needs a column {name!r} for its pick")
         text = self.texts[name]
         if isinstance(domain, Choice):
             for tag in domain.tags:
                 if str(tag).lower() == text.lower() or _number(tag) == _number(text) is not None:
                     return tag
             legal = ", ".join(map(str, domain.tags))
-            raise self.rows.wrong(self.number, f"{name} is one of {legal}, but got {shown(text)}")
+            raise self._wrong(f"{name} is one of {legal}, but got {shown(text)}")
         value = _number(text)
         if value is None or domain.nearest(value) != value:
             step = "" if domain.step is None else f" in steps of {domain.step:g}"
-            raise self.rows.wrong(
-                self.number,
-                f"{name} is {domain.low:g} to {domain.high:g}{step}, but got {shown(text)}",
+            raise self._wrong(
+                f"{name} is {domain.low:g} to {domain.high:g}{step}, but got {shown(text)}"
             )
         return int(value) if domain.whole else value
+
+    def _wrong(self, problem: str) -> TableError:
+        return self.rows.wrong(self.number, problem, foreign=True)
 
 
 def _number(text: object) -> float | None:

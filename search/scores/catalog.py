@@ -7,6 +7,7 @@ function that takes a Probe, by the name of its module, so that torch waits unti
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -225,17 +226,23 @@ DEFAULT_TEXT = "concave_activations"
 TRAIN = "train"
 #: what a score that is looked up is called: this, then the file of a table (search/scores/table.py)
 TABLE = "table:"
+#: a score of a person's own, `module:function`
+_OWN = re.compile(r"\w+(\.\w+)*:\w+")
 
 
 def table_file(name: str) -> Path:
-    """The file of a score `table:FILE`; raises ScoreError where it names none."""
+    """The file of a score `table:FILE`, which need not be there; raises ScoreError where it names
+    none, or adds another score to it."""
     file = name.removeprefix(TABLE)
     if not file.strip():
         raise ScoreError(
-            f"{TABLE} needs a file of trained networks (.csv, .parquet or .json), such as --score "
+            f"{TABLE} needs a file of trained networks (.csv, .parquet or .json), such as "
             f"{TABLE}results.csv"
         )
-    if "+" in file and not Path(file).exists():
+    # files may have a + in their names
+    if any(word in SCORES or word == TRAIN or _OWN.fullmatch(word) for word in file.split("+")[1:]):
+        raise _not_alone(name)
+    if f"+{TABLE}" in file:
         raise _not_alone(name)
     return Path(file)
 
@@ -264,7 +271,7 @@ def find_score(name: str, table: str | None = None, space: str | None = None) ->
     if TRAIN in names:
         raise ScoreError(
             f"{TRAIN} stands alone, for it is an accuracy in percent, but got {name!r}; give "
-            f"--score {TRAIN}, or the others without it"
+            f"{TRAIN}, or the others without it"
         )
     if len(set(names)) < len(names):
         raise ScoreError(f"a score is named twice in {name!r}")

@@ -12,7 +12,7 @@ from statistics import fmean
 
 from archspec.errors import DataError, ScoreError
 from archspec.plan import NetworkPlan
-from search.calibration.rows import read_rows
+from search.calibration.rows import TableError
 from search.calibration.table import table_candidates
 from search.guided.wiring import wiring
 from search.scores.catalog import table_file
@@ -25,24 +25,19 @@ def table_score(name: str, space_text: str | None, space: str | None = None) -> 
 
     space_text: the space in whose picks the table names its networks; None where each row has its
     `spec`. space: what it is called. Reads the table, a millisecond a row. Raises ScoreError where
-    no file is named, DataError where it cannot be read, with the space, the row and the column
-    where its networks are not the space's.
+    no file is named, DataError where it cannot be read, with the row and the column where one is
+    wrong, and with the space where the networks are not the space's.
     """
     file = table_file(name)
-    # a file that is missing or no table is no matter of the space
-    read_rows(file)
     try:
-        table = _read(file, file.stat().st_mtime_ns, space_text)
-    except DataError as error:
-        if space_text is None:
-            raise
-        # the rest is the advice of `calibrate`, whose options a search has not
-        problem = str(error).partition(";")[0].removeprefix(f"{file}: ")
-        problem = problem.replace(f"{file} has", "it has")
+        table = _read(file, _changed(file), space_text)
+    except TableError as error:
+        if not error.foreign or space_text is None:
+            raise DataError(error.plain) from error
         called = "the space that is searched" + ("" if space is None else f", {space}")
         raise DataError(
-            f"{file} must hold trained networks of {called}: {problem}; search the space that the "
-            "table was made of, or mend the table"
+            f"{file} must hold trained networks of {called}: {error.cause}; search the space that "
+            "the table was made of, or mend the table"
         ) from error
 
     def looked_up(plan: NetworkPlan) -> float:
@@ -62,6 +57,14 @@ def table_score(name: str, space_text: str | None, space: str | None = None) -> 
         "says nothing of networks that are not in the table",
         looked_up,
     )
+
+
+def _changed(file: Path) -> int:
+    """When a file was written last; 0 of one that is none, which reading it says."""
+    try:
+        return file.stat().st_mtime_ns
+    except (OSError, ValueError):
+        return 0
 
 
 @lru_cache(maxsize=2)
