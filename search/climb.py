@@ -41,6 +41,8 @@ class Climb:
         self.folder, self.info = folder, folder.info
         self._outside = (watch, listen, None, workers, ledger)
         self._rungs: dict[str, Coordinator] = {}
+        #: rungs whose score and data are there, which is looked at once
+        self._checked: set[str] = set()
 
     def go(self) -> bool:
         """Climb from a search that is done; whether to the top. A rung of which others have
@@ -49,8 +51,7 @@ class Climb:
         if not self.info.ladder:
             return True
         below = {number_of(trial): trial for trial in self.folder.trials("search")}
-        here = ((of, trial.user_attrs) for of, trial in below.items())
-        standings = _standings(here, self.info.objectives)
+        standings = standings_of(below.items(), self.info.objectives)
         for kind, rung in zip(self.info.rungs, self.info.ladder, strict=True):
             climbing = kept(standings, self.info.objectives, rung.count)
             if not self._see_through(self._trials(kind), kind, climbing, below):
@@ -74,9 +75,11 @@ class Climb:
         had = trials.of[kind]
         if had.issuperset(climbing):
             return True
-        check_score(trials.info, trials.evaluator)
-        if trials.evaluator.training is not None:
-            self.folder.record_data(trials.evaluator.training.counts(), kind)
+        if kind not in self._checked:
+            check_score(trials.info, trials.evaluator)
+            if trials.evaluator.training is not None:
+                self.folder.record_data(trials.evaluator.training.counts(), kind)
+            self._checked.add(kind)
         items = []
         for of in climbing:
             text = str(below[of].user_attrs["spec"])
@@ -95,15 +98,18 @@ class Climb:
         """What became of those that climbed; a run asked for more has others beside them."""
         wanted = set(climbing)
         told = ((int(trial.user_attrs["of"]), trial) for trial in self.folder.trials(kind))
-        here = [(of, trial.user_attrs) for of, trial in told if of in wanted]
-        return _standings(here, self.info.objectives)
+        return standings_of(
+            ((of, trial) for of, trial in told if of in wanted), self.info.objectives
+        )
 
 
-def _standings(
-    trials: Iterable[tuple[int, dict[str, object]]], objectives: tuple[str, ...]
+def standings_of(
+    trials: Iterable[tuple[int, FrozenTrial]], objectives: tuple[str, ...]
 ) -> list[Standing]:
+    """Who stands where on a rung. trials: each with the number of its search trial."""
     found = []
-    for of, attrs in trials:
+    for of, trial in trials:
+        attrs = trial.user_attrs
         scored = attrs["state"] == "scored"
         values = tuple(float(str(attrs[key])) for key in objectives) if scored else None
         found.append(Standing(of, values))
@@ -121,4 +127,4 @@ def _handed(trial: FrozenTrial, of: int) -> dict[str, object]:
     return {"reason": None, "of": of} | aimed | told
 
 
-__all__ = ["Climb"]
+__all__ = ["Climb", "standings_of"]

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from optuna.trial import FrozenTrial
 from pydantic import TypeAdapter, ValidationError
 
 from archspec.errors import RunError, did_you_mean
+from archspec.runs import write_whole, written
 from archspec.strict import law_of
-from search.folder import RunFolder, RunInfo
+from search.climb import standings_of
+from search.folder import RunFolder, RunInfo, number_of
+from search.kept import kept
 from search.record import counts
 from search.storage import open_storage, steady, without_password
 from search.trial_storage import TrialStorage
@@ -18,11 +22,13 @@ from search.trial_storage import TrialStorage
 #: the user attribute of a run's study STUDY/search that holds its run.json
 ASKED = "archspec"
 _FIRST = "/search"
+#: the file of a run folder with the number of trials that it last told the others, or heard
+_AGREED = "agreed"
 
 
 class SharedRun(NamedTuple):
     """A run that is there. done, wanted: trials that count, of the search and its baseline, and
-    networks of a ladder's rungs."""
+    networks of a ladder's rungs that climb by what is known now."""
 
     name: str
     info: RunInfo
@@ -45,27 +51,43 @@ def refuse_taken(info: RunInfo) -> None:
 
 
 def publish(folder: RunFolder) -> None:
-    """Let other machines join a run that is on a shared database; nothing to do for another."""
-    if folder.info.study is not None:
-        study = folder.study("search")
-        info = folder.info
-        if (text := study.user_attrs.get(ASKED)) is not None:
-            # of what another machine asks, on a device of its own, only more trials are the run's
-            asked = json.loads(text)
-            if asked["trials"] >= info.trials:
-                return
-            study.set_user_attr(ASKED, json.dumps(asked | {"trials": info.trials}))
-        else:
-            study.set_user_attr(ASKED, json.dumps(asdict(info)))
+    """Let other machines join a run that is on a shared database, and tell them how many trials it
+    was asked for here since they last agreed, more or fewer; nothing to do for another run."""
+    info = folder.info
+    if info.study is None:
+        return
+    study = folder.study("search")
+    text = study.user_attrs.get(ASKED)
+    if text is None:
+        study.set_user_attr(ASKED, json.dumps(asdict(info)))
+    # a folder that was not at work may say what others have changed since: that is no news
+    elif info.trials != _agreed(folder):
+        # of what another machine asks, on a device of its own, only that number is the run's
+        study.set_user_attr(ASKED, json.dumps(json.loads(text) | {"trials": info.trials}))
+    _agree(folder)
 
 
-def wanted(folder: RunFolder) -> int:
-    """How many trials of its search a run is asked for by now, here or by another machine."""
-    here = folder.info.trials
-    if folder.info.study is None:
-        return here
+def hear(folder: RunFolder) -> bool:
+    """Keep in a folder how many trials its run is asked for by now; whether it was another
+    number."""
     told = steady(lambda: folder.study("search").user_attrs).get(ASKED)
-    return here if told is None else max(here, int(json.loads(told)["trials"]))
+    if told is None or (trials := int(json.loads(told)["trials"])) == folder.info.trials:
+        return False
+    folder.asked_for(trials)
+    _agree(folder)
+    return True
+
+
+def _agreed(folder: RunFolder) -> int | None:
+    try:
+        return int((folder.path / _AGREED).read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # not there yet
+        return None
+
+
+def _agree(folder: RunFolder) -> None:
+    with written(folder.path):
+        write_whole(folder.path / _AGREED, f"{folder.info.trials}\n")
 
 
 def find_run(url: str, name: str | None) -> SharedRun:
@@ -106,17 +128,24 @@ def _read(storage: TrialStorage, name: str, text: str) -> SharedRun:
         raise RunError(f"run {name} is damaged or of another version: {reason}") from None
     ids = {study.study_name: study._study_id for study in storage.get_all_studies()}
 
-    def attrs(kind: str) -> list[dict[str, Any]]:
+    def trials(kind: str) -> list[FrozenTrial]:
         study = ids.get(f"{name}/{kind}")
-        trials = [] if study is None else storage.get_all_trials(study, deepcopy=False)
-        return [trial.user_attrs for trial in trials]
+        return [] if study is None else storage.get_all_trials(study, deepcopy=False)
 
-    done = sum(counts(one) for kind in ("search", "random") for one in attrs(kind))
+    below = trials("search")
+    searched = sum(counts(one.user_attrs) for one in below)
+    drawn = sum(counts(one.user_attrs) for one in trials("random"))
+    done = min(searched, info.trials) + min(drawn, info.random_trials)
     wanted = info.trials + info.random_trials
-    below = attrs("search")
+    whole = searched >= info.trials
+    standings = standings_of(((number_of(one), one) for one in below), info.objectives)
     for kind, rung in zip(info.rungs, info.ladder, strict=True):
-        # who has no score does not climb
-        climb = min(rung.count, sum(one["state"] == "scored" for one in below))
-        below = attrs(kind)
-        done, wanted = done + min(climb, len(below)), wanted + climb
+        climbing = set(kept(standings, info.objectives, rung.count))
+        told = ((int(one.user_attrs["of"]), one) for one in trials(kind))
+        here = [(of, one) for of, one in told if of in climbing]
+        done += len(here)
+        # how many have a score, and so may climb, is known when all of a rung are there
+        wanted += len(climbing) if whole else rung.count
+        whole = whole and len(here) == len(climbing)
+        standings = standings_of(here, info.objectives)
     return SharedRun(name, info, done, wanted)

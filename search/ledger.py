@@ -84,6 +84,9 @@ _OURS = f"FROM archspec_claims c WHERE {_KIND} AND number = %(number)s AND {_MIN
 _FREE = f"""DELETE FROM archspec_claims c WHERE {_KIND} AND NOT done
     AND ((number = %(number)s AND ({_MINE} OR NOT {_LIVES}))
         OR (key = %(key)s AND key <> '' AND NOT {_LIVES}))"""
+#: claims whose owners are gone
+_LOST = f"""DELETE FROM archspec_claims c WHERE {_KIND} AND NOT done AND NOT {_MINE}
+    AND NOT {_LIVES}"""
 _TAKE = """INSERT INTO archspec_claims (study_id, number, key, owner)
     SELECT study_id, %(number)s, %(key)s, %(owner)s FROM studies WHERE study_name = %(name)s
     ON CONFLICT DO NOTHING"""
@@ -112,8 +115,13 @@ class Ledger(Protocol):
         """Take a trial, or take it with another key; False where it or the key is another's by now,
         or written: then read again what is finished.
 
-        key: of the architecture that is to be scored, empty where nothing is, as of a repeat.
+        key: of the architecture that is to be scored, empty where nothing is, as of a repeat. Who
+        takes it with another key must have it still.
         """
+
+    def settled(self, kind: str) -> bool:
+        """Whether no other coordinator has anything in work; in a turn. What those had whose
+        connection is lost is theirs no more, so that nothing of it is written later."""
 
     def owns(self, kind: str, number: int) -> bool:
         """Whether a claim is still ours; not where the connection was lost and another took it."""
@@ -162,6 +170,10 @@ class Alone:
         """Granted."""
         return True
 
+    def settled(self, kind: str) -> bool:
+        """Always."""
+        return True
+
     def owns(self, kind: str, number: int) -> bool:
         """Always."""
         return True
@@ -203,6 +215,8 @@ class Shared:
         self._owners: list[int] = []
         self._connection: psycopg.Connection[Any] | None = None
         self._in_turn = False
+        #: kinds and numbers of what was claimed here
+        self._had: set[tuple[str, int]] = set()
         self._lock = (_TURN, zlib.crc32(study.encode()) - 2**31)
         self._do(lambda connection: None)
 
@@ -229,13 +243,30 @@ class Shared:
         def taken(connection: psycopg.Connection[Any]) -> bool:
             named = self._of(kind, number) | {"key": key, "owner": self._owners[-1]}
             with connection.transaction():
+                if again and not connection.execute(f"SELECT {_OURS} AND NOT done", named).rowcount:
+                    return False  # what was taken from us is not taken back
                 connection.execute(_FREE, named)
                 won = connection.execute(_TAKE, named).rowcount == 1
                 if not won:
                     raise psycopg.Rollback  # what we had of it stays ours
             return won
 
-        return self._do(taken)
+        again = key != "" and (kind, number) in self._had
+        won = self._do(taken)
+        if won:
+            self._had.add((kind, number))
+        return won
+
+    def settled(self, kind: str) -> bool:
+        """Whether no other coordinator has anything in work; what the lost had is theirs no
+        more."""
+
+        def freed(connection: psycopg.Connection[Any]) -> None:
+            connection.execute(_LOST, self._named(kind))
+
+        self._do(freed)
+        # who came back in between is at work
+        return not self.claimed(kind)
 
     def owns(self, kind: str, number: int) -> bool:
         """Whether a claim is still ours; not where the connection was lost and another took it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 
 #: by default candidates aim between this share of the ceiling and the ceiling
 TARGETS = Range(0.25, 1.0, log=True)
+#: a coordinator that waits for others looks again after `AGAIN` seconds, then less and less often
+SELDOM = 10.0
 #: so many proposals for each trial that counts, then the space is called exhausted
 MOST_PROPOSALS = 20
 
@@ -100,8 +102,17 @@ class Search:
             # continuous domain has none to go through
             with suppress(SpecError):
                 self.points, self._chance = list(self.space.points), GRID
-        self.trials = Coordinator(folder, self.info, watch, listen, training, workers, ledger)
-        self._climb = Climb(folder, watch, listen, workers, ledger)
+        #: trials that ended here
+        self._ended = 0
+
+        def watched(event: Event) -> None:
+            self._ended += 1
+            watch(event)
+
+        self.trials = Coordinator(folder, self.info, watched, listen, training, workers, ledger)
+        self._climb = Climb(folder, watched, listen, workers, ledger)
+        #: kinds that are done for as many trials as the run is asked for
+        self._done: set[str] = set()
         #: whose scores compare with each other: those of the ladder's rungs do not
         self._kinds = [kind for kind in self.info.kinds if kind not in self.info.rungs]
 
@@ -113,42 +124,62 @@ class Search:
             for kind in self._kinds:
                 self.trials.hear(kind)
             # what others have in work is theirs to finish, unless they are lost
-            while not self._pass() or self._asked_for_more():
-                time.sleep(AGAIN)
+            pause, ended = AGAIN, 0
+            while not self._pass() or self._hears():
+                pause = AGAIN if self._ended > ended else min(2 * pause, SELDOM)
+                ended = self._ended
+                time.sleep(pause)
 
-    def _asked_for_more(self) -> bool:
-        """Whether another machine asked the run for more trials since; then so does this one."""
+    def _hears(self) -> bool:
+        """Whether another machine asked the run for more trials since, or for fewer; then so does
+        this one."""
         if not self.trials.shared:
             return False
-        from search.joining import wanted
+        from search.joining import hear
 
-        trials = wanted(self.folder)
-        if trials <= self.folder.info.trials:
-            return False
-        self.folder.asked_for(trials)
-        return True
+        changed = hear(self.folder)
+        if changed:
+            self._done.clear()
+        return changed
 
     def _pass(self) -> bool:
         """All that nobody else is at; whether nothing is left to do."""
-        self._asked_for_more()
-        done = [self._propose("search", self.info.sampler, self.folder.info.trials)]
+        self._hears()
+        space = self.space
+        done = [self._through("search", self._searched)]
         if not self.trials.hopeless("search"):
-            done.append(self._propose("random", self._chance, self.info.random_trials))
+            done.append(self._through("random", lambda: self._propose("random", self._chance)))
         if self.info.shipped:
-            if isinstance(self.space, RuleSpace):
-                done.append(self._score_published(self.space))
+            if isinstance(space, RuleSpace):
+                done.append(self._through("shipped", lambda: self._score_published(space)))
             else:
-                done.append(self._score_shipped())
-        # who is chosen of the search follows from all of it
-        if done[0]:
-            if isinstance(self.space, RuleSpace):
-                done.append(self._score_larger(self.space))
+                done.append(self._through("shipped", self._score_shipped))
+        # who is chosen of the search follows from all of it; more may be asked for by now
+        if "search" in self._done:
+            if isinstance(space, RuleSpace):
+                done.append(self._through("larger", lambda: self._score_larger(space)))
             done.append(self._climb.go())
-        return all(done)
+        return all(done) and "search" in self._done
+
+    def _through(self, kind: str, see: Callable[[], bool]) -> bool:
+        """Whether a kind is done, seen to unless it was."""
+        if kind not in self._done and see():
+            self._done.add(kind)
+        return kind in self._done
+
+    def _searched(self) -> bool:
+        """The search, whether it is all there; and then nobody who was lost adds to it."""
+        if not self._propose("search", self.info.sampler):
+            return False
+        with self.trials.ledger.turn():
+            return self.trials.ledger.settled("search")
+
+    def _wanted(self, kind: str) -> int:
+        return self.folder.info.trials if kind == "search" else self.info.random_trials
 
     # Proposed trials -----------------------------------------------------------------------------
 
-    def _propose(self, kind: str, sampler: str, wanted: int) -> bool:
+    def _propose(self, kind: str, sampler: str) -> bool:
         """Trials of a kind until so many count; whether that is all, and nobody is at one."""
         check_sampler(sampler, self.info.objectives)
         ledger = self.trials.ledger
@@ -163,7 +194,7 @@ class Search:
 
         with ledger.turn():
             others = by_others()
-        if self.trials.done[kind] + len(others) >= wanted:
+        if self.trials.done[kind] + len(others) >= self._wanted(kind):
             return not others
         proposals = Proposals(
             sampler,
@@ -175,13 +206,14 @@ class Search:
             self._parameters,
             self._landscape if sampler == GUIDED else None,
         )
-        most = len(self.points) if sampler == GRID else MOST_PROPOSALS * wanted
 
         def start(going: int) -> Steps | None:
             nonlocal others
             with ledger.turn():
                 while True:
-                    others = by_others()
+                    self._hears()
+                    others, wanted = by_others(), self._wanted(kind)
+                    most = len(self.points) if sampler == GRID else MOST_PROPOSALS * wanted
                     if self.trials.shared:
                         proposals.learn(self.folder.trials(kind))
                     number = proposals.next_number(others)
@@ -196,7 +228,7 @@ class Search:
                 asked = proposals.ask(number)
                 record = Record({"reason": None, "seconds": {}})
                 record.attrs["seconds"]["propose"] = time.perf_counter() - began
-            return self._proposed(proposals, asked, record, At(kind, number, number, wanted))
+            return self._proposed(proposals, asked, record, At(kind, number, wanted))
 
         self.trials.drive(start)
         return not others
@@ -301,11 +333,7 @@ class Search:
 
     def _score_shipped(self) -> bool:
         items = []
-        flops = None
-        if not self.info.limits:
-            # of trials that are kept, so that a resumed run shows the same networks
-            flops = first_flops(self._seen_by("search", "random") or self._seen)
-        for number, (spec, plan) in enumerate(shipped_within(self.info, self.space.side, flops)):
+        for number, (spec, plan) in enumerate(self._shipped):
 
             def begin(
                 record: Record, spec: NetworkSpec = spec, plan: NetworkPlan = plan
@@ -315,6 +343,14 @@ class Search:
             record = Record({"reason": None, "target": None})
             items.append(self._named(number, record, begin, spec.name))
         return self.trials.listed("shipped", items)
+
+    @cached_property
+    def _shipped(self) -> list[tuple[NetworkSpec, NetworkPlan]]:
+        flops = None
+        if not self.info.limits:
+            # of trials that are kept, so that a resumed run shows the same networks
+            flops = first_flops(self._seen_by("search", "random") or self._seen)
+        return list(shipped_within(self.info, self.space.side, flops))
 
     def _named(self, number: int, record: Record, begin: Begin, name: str) -> Item:
         """An item of the shipped ones, which are told apart by their names."""

@@ -23,7 +23,7 @@ from archspec.cli.main import app as main_app
 from archspec.errors import RunError
 from search.folder import RunFolder, RunInfo, on_storage
 from search.joining import find_run, publish, refuse_taken
-from search.run import MOST_PROPOSALS, Search
+from search.run import MOST_PROPOSALS, Event, Search
 from search.space import Space
 
 pytestmark = pytest.mark.postgresql
@@ -167,6 +167,47 @@ def test_what_cannot_be_joined_is_one_line(server: Server, tmp_path: Path) -> No
     optuna.load_study(study_name="one/search", storage=one._storage).set_user_attr("archspec", "{}")
     with pytest.raises(RunError, match="run one is damaged or of another version: "):
         find_run(address, "one")
+
+
+def test_fewer_trials_are_taken_and_an_old_number_is_none(server: Server, tmp_path: Path) -> None:
+    address = server.database()
+    one = shared_run(tmp_path / "run", address, random_trials=0)
+    two = RunFolder.create(tmp_path / "joined", find_run(address, None).info)
+    publish(two)
+    for asked in (9, 4):
+        one.ask_for(asked)
+        publish(one)
+        assert find_run(address, None).wanted == asked
+    # the other was not at work: going on there asks for nothing new
+    publish(two)
+    go(two)
+    assert RunFolder.open(two.path).info.trials == 4
+    assert (two.frame()["state"] == "scored").sum() == 4
+    with pytest.raises(RunError, match=r"no run is unfinished .*: run \(4 of 4 trials\)"):
+        find_run(address, None)
+    # nor does it where the other asked for its old number again
+    two.ask_for(6)
+    publish(two)
+    publish(one)
+    assert find_run(address, None).wanted == 6
+
+
+def test_who_is_at_work_hears_of_fewer_trials(server: Server, tmp_path: Path) -> None:
+    folder = shared_run(tmp_path / "run", server.database(), trials=30, random_trials=0)
+    other = RunFolder.create(tmp_path / "other", folder.info)
+    met: list[int] = []
+
+    def watch(event: Event) -> None:
+        met.append(event.done)
+        if event.done == 3 and met.count(3) == 1:
+            other.ask_for(5)
+            publish(other)
+
+    ledger = folder.ledger(lambda text: None)
+    Search(folder, watch, ledger=ledger).go()
+    ledger.close()
+    assert max(met) == 5
+    assert RunFolder.open(folder.path).info.trials == 5
 
 
 @pytest.mark.slow

@@ -13,10 +13,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.trial import create_trial
 from postgres_server import Server, postgres
 from ray_cluster import two_nodes
 from tiny_runs import interrupt_after, made_info, tiny_space
@@ -244,11 +246,132 @@ def test_a_ladder_that_is_not_climbed_to_its_top_is_the_unfinished_run(
     after = interrupt_after(3)
     with pytest.raises(KeyboardInterrupt):
         go(folder, lambda event: after(event) if event.kind == "rung2" else None)
-    assert str(find_run(address, None)) == "run (29 of 39 trials)"
+    assert str(find_run(address, None)) == "run (29 of 40 trials)"
     go(RunFolder.open(folder.path))
     climbed(folder)
     with pytest.raises(RunError, match=r"no run is unfinished .* run \(40 of 40 trials\)"):
         find_run(address, None)
+    # asked for more, the ladder is climbed by others, who are told as they come
+    folder.ask_for(40)
+    publish(folder)
+    before = of_kind(folder, "rung2")
+    told: list[str] = []
+    after = interrupt_after(1)
+
+    def watch(event: Event) -> None:
+        told.append(str(find_run(address, None)))
+        if event.kind == "rung2":
+            after(event)
+
+    with pytest.raises(KeyboardInterrupt):
+        go(RunFolder.open(folder.path), watch)
+    # 40 of the search, 2 of its baseline, 10 and 4 above it; before any of the new ones came up
+    best = best_of(folder, "search", 10)
+    assert best - before, "the new trials change who climbs"
+    stayed = 40 + 2 + len(best & before)
+    assert told[-1].startswith(f"run ({stayed + 1 + top_there(folder, best)} of 56 ")
+    assert all(" of 56 " in text for text in told)
+    go(RunFolder.open(folder.path))
+    climbed(folder, asked_first=COUNTS["search"])
+    with pytest.raises(RunError, match=r"no run is unfinished .* run \(56 of 56 trials\)"):
+        find_run(address, None)
+
+
+def of_kind(folder: RunFolder, kind: str) -> set[int]:
+    return {int(trial.user_attrs["of"]) for trial in folder.trials(kind)}
+
+
+def best_of(folder: RunFolder, kind: str, count: int, among: set[int] | None = None) -> set[int]:
+    """Search trials that have the highest scores of a kind."""
+    scores = {}
+    for trial in folder.trials(kind):
+        attrs = trial.user_attrs
+        of = int(attrs["number" if kind == "search" else "of"])
+        if attrs["state"] == "scored" and (among is None or of in among):
+            scores[of] = float(attrs["score"])
+    return set(sorted(scores, key=lambda of: -scores[of])[:count])
+
+
+def top_there(folder: RunFolder, climbing: set[int]) -> int:
+    """How many of the best of those who climb to the second rung are on the third already."""
+    return len(best_of(folder, "rung2", COUNTS["rung3"], climbing) & of_kind(folder, "rung3"))
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("key", ["", "k99"])
+def test_who_was_lost_before_a_rung_began_writes_nothing_after(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    """A coordinator has a trial in work and loses its connection; it is back when others climb."""
+    monkeypatch.chdir(tmp_path)
+    address = server.database()
+    folder = shared(tmp_path / "run", asked(tmp_path, f"steps_lost{key}"), address)
+    study = folder.study("search")
+    with closing(folder.ledger(lambda text: None)) as lost:
+        assert lost.claim("search", 99, key)
+        assert server.drop_connections(address)
+        written: list[bool] = []
+
+        def watch(event: Event) -> None:
+            if event.kind == "rung2" and not written:
+                scored = [one for one in folder.trials("search") if one.values is not None]
+                best = max(scored, key=lambda trial: float(trial.user_attrs["score"]))
+                attrs = best.user_attrs | {"number": 99, "score": best.user_attrs["score"] + 1}
+                late = create_trial(
+                    values=[attrs["score"]],
+                    params=best.params,
+                    distributions=best.distributions,
+                    user_attrs=attrs,
+                )
+                # it goes on to score its network, and then to write the trial
+                written.append(lost.claim("search", 99, "k98"))
+                written.append(lost.write("search", 99, study, late))
+
+        go(folder, watch)
+        assert written == [False, False]
+    go(folder)
+    climbed(folder)
+
+
+@pytest.mark.postgresql
+def test_who_waits_for_others_does_little(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One network of a rung is another machine's for long."""
+    monkeypatch.chdir(tmp_path)
+    info = asked(tmp_path, "steps_wait", shipped=True)
+    alone = RunFolder.create(tmp_path / "alone", replace(info, shipped=False))
+    Search(alone).go()
+    folder = shared(tmp_path / "run", info, server.database())
+    folder.study("rung2")
+    others = folder.ledger(lambda text: None)
+    assert others.claim("rung2", climbed(alone)["rung2"][0], "")
+    done: Counter[str] = Counter()
+    pauses: list[float] = []
+
+    def no_shipped(*_: object) -> Iterator[Any]:
+        done["shipped"] += 1
+        return iter(())
+
+    def check(*_: object) -> None:
+        done["check"] += 1
+
+    def pause(seconds: float) -> None:
+        if seconds >= 1:  # scores take some milliseconds
+            pauses.append(seconds)
+        if len(pauses) == 8:
+            others.close()
+
+    monkeypatch.setattr("search.run.shipped_within", no_shipped)
+    monkeypatch.setattr("search.climb.check_score", check)
+    monkeypatch.setattr("time.sleep", pause)
+    with closing(folder.ledger(lambda text: None)) as ledger:
+        Search(folder, ledger=ledger).go()
+    assert done == {"shipped": 1, "check": 2}, "two rungs"
+    waited = pauses[:8]
+    assert waited[0] == 1.0
+    assert waited == sorted(waited)
+    assert waited[-1] == 10.0
 
 
 @pytest.mark.postgresql

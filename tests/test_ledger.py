@@ -181,6 +181,27 @@ def test_claims_go_with_a_study_that_is_deleted(server: Server, sit: Sit) -> Non
     assert again.written == [0]
 
 
+@pytest.mark.postgresql
+def test_what_the_lost_had_is_theirs_no_more_once_it_is_settled(server: Server, sit: Sit) -> None:
+    address = server.database()
+    one, two = sit(address), sit(address)
+    assert one.claim(0)
+    assert one.claim(1, "k1")
+    assert not two.ledger.settled(KIND)
+    assert one.ledger.settled(KIND)
+    assert server.drop_connections(address)
+    with two.ledger.turn():
+        assert two.ledger.settled(KIND)
+    assert not one.claim(0, "k0")
+    assert not one.write(0)
+    assert not one.write(1)
+    assert two.written == []
+    # a number that is asked for anew is one as any other
+    assert one.claim(0)
+    assert one.claim(0, "k0")
+    assert one.write(0)
+
+
 # Turns -------------------------------------------------------------------------------------------
 
 
