@@ -118,7 +118,7 @@ def best(
     """Rows of the search trials that no other is at least as good as in all objectives, in the
     order of `metric`; of one objective, or of score and `metric`, their front. kind: of a ladder's
     rung, in place of the search's own."""
-    if set(objectives) <= {"score", metric.key}:
+    if "score" in objectives and set(objectives) <= {"score", metric.key}:
         return front(frame, metric, (kind,)).rows
     rows = scored(_placed(frame), kind).dropna(subset=list(objectives))
     signs = [-1 if direction(key) == "maximize" else 1 for key in objectives]

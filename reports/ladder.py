@@ -49,17 +49,18 @@ class Agreed(NamedTuple):
 class Rung(NamedTuple):
     """A rung and what happened there.
 
-    kind: of its trials; number: from 1; wanted: networks that it is for. said: its score in the
-    ladder's words; label: what it is. rows: places in the frame of the networks that came here, by
-    their search trial. ranks: by search trial, 1 the best score; of those alone that have one.
-    states: how many came to what end. seconds: that passed while it was worked on, over all
-    sittings; what several coordinators do at once counts once.
+    kind: of its trials; number: from 1; wanted: networks that it is for; came: that were sent
+    there. said: its score in the ladder's words; label: what it is. rows: places in the frame of
+    the networks that are done here, by their search trial. ranks: by search trial, 1 the best
+    score; of those alone that have one. states: how many came to what end. seconds: that passed
+    while it was worked on, over all sittings; what several coordinators do at once counts once.
     on: search trials that went on, None on the last rung and where the next one has not begun.
     """
 
     kind: str
     number: int
     wanted: int
+    came: int
     said: str
     label: str
     rows: dict[int, int]
@@ -105,7 +106,10 @@ def rungs(info: RunInfo, frame: pd.DataFrame) -> list[Rung]:
     climbing: Sequence[int] | None = None
     for number, kind in enumerate(kinds, 1):
         here = of_kind[kind]
+        came = len(here)
         if climbing is not None:
+            # of a rung that nobody has come to yet, it is not known who will
+            came = len(climbing) if came else 0
             here = here[here["number"].isin(climbing)]
         above = of_kind[kinds[number]] if number < len(kinds) else None
         goes_on = None
@@ -113,7 +117,7 @@ def rungs(info: RunInfo, frame: pd.DataFrame) -> list[Rung]:
             standings = _standings(here, info.objectives)
             climbing = kept(standings, info.objectives, info.ladder[number - 1].count)
             goes_on = tuple(climbing) if len(above) else None
-        found.append(_rung(info, kind, number, here, goes_on, above))
+        found.append(_rung(info, kind, number, came, here, goes_on, above))
     return found
 
 
@@ -121,6 +125,7 @@ def _rung(
     info: RunInfo,
     kind: str,
     number: int,
+    came: int,
     here: pd.DataFrame,
     goes_on: tuple[int, ...] | None,
     above: pd.DataFrame | None,
@@ -143,6 +148,7 @@ def _rung(
         kind,
         number,
         asked.trials,
+        came,
         asked.score if kind == "search" else info.ladder[number - 2].said,
         asked.score_label,
         {int(of): int(row) for of, row in zip(here["number"], here["row"], strict=True)},

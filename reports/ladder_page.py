@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -73,12 +74,7 @@ def ladder_page(info: RunInfo, frame: pd.DataFrame) -> LadderPage | None:
         return None
     kind = top(info, frame)
     highest = next(rung for rung in found if rung.kind == kind)
-    unfinished = ""
-    if highest is not found[-1]:
-        unfinished = (
-            f"No network has a score on rung {found[-1].number}, so what is shown as found is of "
-            f"rung {highest.number}."
-        )
+    unfinished = unfinished_words(found, highest)
     unit = flops(frame)
     finalists = _finalists(frame, found, highest, unit)
     labels = [OBJECTIVES[key].label for key in info.objectives]
@@ -94,13 +90,31 @@ def ladder_page(info: RunInfo, frame: pd.DataFrame) -> LadderPage | None:
     )
 
 
+def unfinished_words(found: Sequence[Rung], highest: Rung) -> str:
+    """What a ladder has not come to yet, in sentences; nothing where it is climbed. highest: of the
+    rungs that have a score."""
+    told = []
+    if highest is not found[-1]:
+        told.append(
+            f"No network has a score on rung {found[-1].number}, so what is shown as found is of "
+            f"rung {highest.number}."
+        )
+    told += [
+        f"Rung {rung.number} is done with {len(rung.rows):,} of {rung.came:,} networks so far: "
+        "archspec resume goes on."
+        for rung in found
+        if len(rung.rows) < rung.came
+    ]
+    return " ".join(told)
+
+
 def line(rung: Rung) -> Line:
     """A rung's row of the table."""
     ended = [f"{rung.states[end]:,} {end}" for end in _ENDS if rung.states.get(end)]
     return Line(
         rung.number,
         rung.said,
-        f"{len(rung.rows):,}",
+        f"{rung.came:,}",
         f"{len(rung.ranks):,}",
         ", ".join(ended) or MISSING,
         MISSING if rung.on is None else f"{len(rung.on):,}",

@@ -15,7 +15,7 @@ from reports.calibrated import calibrated
 from reports.frames import agreements, front, scored, titles, troubles
 from reports.ladder import by_search_trial, top
 from reports.ladder_page import ladder_page
-from reports.metrics import costs
+from reports.metrics import Metric, costs
 from reports.numbers import significant
 from reports.offline import part, policy
 from reports.palette import DARK, LIGHT
@@ -62,7 +62,7 @@ def write_page(
         info=info,
         budget=" and ".join(str(budget) for budget in info.budgets),
         counts=_counts(frame),
-        best=_best(frame, kind),
+        best=_best(frame, kind, first_axis(info, frame)),
         asked=info.rung(kind) if info.ladder else info,
         ladder=ladder_page(info, frame),
         front_size=len(front(frame, first_axis(info, frame), (kind,)).rows),
@@ -94,9 +94,11 @@ def _counts(frame: pd.DataFrame) -> dict[str, int]:
     return counts | {kind: len(scored(frame, kind)) for kind in kinds}
 
 
-def _best(frame: pd.DataFrame, kind: str) -> tuple[str, int] | None:
+def _best(frame: pd.DataFrame, kind: str, metric: Metric) -> tuple[str, int] | None:
     """Score and number of the best search trial, on the highest rung; baselines do not count."""
-    rows = scored(frame, kind).sort_values(["score", "number"], ascending=[False, True])
+    # of equals the cheapest, which is the one on the front
+    order, cheap = ["score", metric.key, "number"], metric.better == "lower"
+    rows = scored(frame, kind).sort_values(order, ascending=[False, cheap, True])
     if not len(rows):
         return None
     return significant(rows["score"].iloc[0], 4), int(rows["number"].iloc[0])

@@ -67,10 +67,10 @@ def told_apart(frame: pd.DataFrame) -> pd.DataFrame:
                 stage,
                 {
                     name: {knob: _default(name, knob, own) for knob in knobs}
-                    for name, knobs in differing.get(index, {}).items()
+                    for name, knobs in differing.items()
                 },
             )
-            for index, (words, stage) in enumerate(recorded)
+            for words, stage in recorded
         )
     return frame.assign(stages=told)
 
@@ -139,9 +139,9 @@ def _value(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _differing(networks: Iterable[tuple[Blocks, ...]]) -> dict[int, dict[str, tuple[str, ...]]]:
-    """Knobs by stage and unit in which networks that have this unit there differ. A network's own
-    turns may differ in a knob: two networks that do so alike do not."""
+def _differing(networks: Iterable[tuple[Blocks, ...]]) -> dict[str, tuple[str, ...]]:
+    """Knobs by unit in which networks differ that have this unit in one stage. A network's own
+    turns, or stages, may differ in a knob: two networks that do so alike do not."""
     met: dict[tuple[int, str, str], set[tuple[str, ...]]] = {}
     every: dict[tuple[int, str], dict[str, None]] = {}
     kept: list[tuple[int, str, list[Call]]] = []
@@ -156,16 +156,15 @@ def _differing(networks: Iterable[tuple[Blocks, ...]]) -> dict[int, dict[str, tu
             # how often one value stands there is no matter of the knob
             values = values if len(set(values)) > 1 else values[:1]
             met.setdefault((index, name, knob), set()).add(values)
-    found: dict[int, dict[str, tuple[str, ...]]] = {}
-    for (index, name, knob), ways in met.items():
+    found: dict[str, set[str]] = {}
+    for (_, name, knob), ways in met.items():
         if len(ways) > 1:
-            mine = found.setdefault(index, {})
-            mine[name] = (*mine.get(name, ()), knob)
-    for mine in found.values():
-        for name, knobs in mine.items():
-            order = [*LETTERS, *sorted(set(knobs) - set(LETTERS))]
-            mine[name] = tuple(knob for knob in order if knob in knobs)
-    return found
+            # told in all stages: what it is missing from would look like another value
+            found.setdefault(name, set()).add(knob)
+    return {
+        name: tuple(knob for knob in [*LETTERS, *sorted(knobs - set(LETTERS))] if knob in knobs)
+        for name, knobs in found.items()
+    }
 
 
 def _by_unit(networks: set[tuple[Blocks, ...]]) -> Iterator[tuple[int, str, list[Call]]]:

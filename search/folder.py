@@ -247,8 +247,8 @@ class RunFolder:
             had = sum(counts(trial.user_attrs) for trial in self.trials("search"))
             if trials < had:
                 raise RunError(
-                    f"{had:,} trials of the run are done, but got --trials {trials:,}; give as many "
-                    "or more"
+                    f"{had:,} trials of the run are done, but got --trials {trials:,}; give as "
+                    "many or more"
                 )
             self.asked_for(trials)
 

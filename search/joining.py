@@ -16,7 +16,7 @@ from search.climb import standings_of
 from search.folder import RunFolder, RunInfo, number_of
 from search.kept import kept
 from search.record import counts
-from search.storage import open_storage, steady, without_password
+from search.storage import open_storage, postgresql_url, steady, without_password
 from search.trial_storage import TrialStorage
 
 #: the user attribute of a run's study STUDY/search that holds its run.json
@@ -92,6 +92,7 @@ def _agree(folder: RunFolder) -> None:
 
 def find_run(url: str, name: str | None) -> SharedRun:
     """The run of this name at an address, or the only one that is unfinished; raises RunError."""
+    postgresql_url(url)
     storage = open_storage(url)
     texts = _asked(storage)
     told = without_password(url)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from tiny_runs import FEW, finished_run
+from tiny_runs import FEW, finished_run, interrupt_after, made_run
 
 from archspec.cli.found import finish
 from search.folder import RunFolder
+from search.run import Search
 
 
 def told(folder: RunFolder, flops: list[float], monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -41,3 +42,40 @@ def test_a_front_has_one_unit_of_flops_that_of_its_table(
     printed = capsys.readouterr().out
     assert "MFLOPs" in printed
     assert re.search(r"\b812\.50\b", printed)
+
+
+def test_what_a_stopped_search_lacks_is_no_failure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = made_run(tmp_path / "run", trials=9, random_trials=0, sampler="random", score="params")
+    with pytest.raises(KeyboardInterrupt):
+        Search(folder, interrupt_after(4)).go()
+    folder = RunFolder.open(folder.path)
+    done = int((folder.frame()["state"] == "scored").sum())
+    finish(folder, as_json=False)
+    words = f"note: {done} of 9 trials are scored so far; where the search was stopped, archspec "
+    assert words + f"resume {folder.path} goes on" in capsys.readouterr().out
+
+
+def test_a_baseline_that_wins_or_has_nothing_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = finished_run(tmp_path / "run", trials=3, random_trials=2, sampler="random")
+    frame = folder.frame()
+    drawn = frame["kind"] == "random"
+    lucky = frame.assign(score=frame["score"].where(~drawn, 100.0))
+    unfit = frame.assign(
+        state=frame["state"].where(~drawn, "infeasible"),
+        reason=frame["reason"].where(~drawn, "too costly"),
+    )
+    told = []
+    for told_frame in (frame.assign(score=frame["score"].where(~drawn, -1e9)), lucky, unfit):
+        monkeypatch.setattr(RunFolder, "frame", lambda self, it=told_frame: it)
+        finish(folder, as_json=False)
+        told.append(re.findall(r"^note: (.*)$", capsys.readouterr().out, re.M))
+    assert told[0] == []
+    assert told[1] == [
+        "the best random network scored 100.000, more than any that was searched for"
+    ]
+    count = int(drawn.sum())
+    assert told[2] == [f"none of {count} random networks was scored, such as: too costly"]

@@ -154,6 +154,19 @@ def test_of_a_large_rung_a_bar_stands_for_the_dropped(info: RunInfo) -> None:
     assert page.unfinished.startswith("No network has a score on rung 3")
 
 
+def test_a_rung_that_was_stopped_says_how_many_came_and_how_many_are_done(info: RunInfo) -> None:
+    """Of the three that were sent to the last rung one is done."""
+    frame = made()
+    frame = frame[~((frame["kind"] == "rung3") & frame["number"].isin([7, 11]))]
+    page = ladder_page(info, by_search_trial(frame))
+    assert page is not None
+    assert [line.came for line in page.lines] == ["13", "5", "3"]
+    assert [line.scored for line in page.lines] == ["12", "4", "1"]
+    assert page.unfinished == (
+        "Rung 3 is done with 1 of 3 networks so far: archspec resume goes on."
+    )
+
+
 def test_finalists_are_told_in_the_unit_of_the_page(info: RunInfo, tmp_path: Path) -> None:
     for scale, unit, shown in ((1e6, "MFLOPs", "18.0"), (1e8, "GFLOPs", "1.80")):
         frame = made()

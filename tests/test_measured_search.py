@@ -168,7 +168,7 @@ def test_a_network_that_was_measured_before_has_a_reason_of_its_own(
     trials.scoring.remember("shipped", known)
     record = Record({"reason": "latency: 90 ms on cpu, above 40 ms (3 passes)", "latency": 90e-3})
     with pytest.raises(StopIteration) as ended:
-        next(trials.measured(spec, record, {"latency": limit}, At("search", 0, 0, 6)))
+        next(trials.measured(spec, record, {"latency": limit}, At("search", 0, 6)))
     assert ended.value.value == pytest.approx(load)
     assert (record.attrs["reason"], record.attrs["latency"]) == (reason, 50e-3)
 
@@ -180,7 +180,7 @@ def test_what_is_known_in_part_is_measured_again(tmp_path: Path) -> None:
     spec = read_spec("mobilenetv2_050")
     known = {"key": architecture_key(spec), "state": "infeasible", "latency": 50e-3}
     trials.scoring.remember("shipped", known)
-    at = At("search", 0, 0, 6)
+    at = At("search", 0, 6)
     job = next(trials.measured(spec, Record({"reason": None}), {"latency": 60e-3}, at))
     assert isinstance(job, Job)
     refused = Record({"reason": None})

@@ -61,6 +61,13 @@ def test_kernels_and_expansions_are_told_in_order() -> None:
     assert third == ["64x2 mbconv k3 e3", "128x3 mbconv k3 e3"]
 
 
+def test_a_knob_that_differs_in_one_stage_is_told_in_all() -> None:
+    """What it is missing from would look like another value: here all have expansion 3 below."""
+    told = told_apart(macro("11111", "22111"))["stages"]
+    stages = [text.split(" | ")[1] for text in told]
+    assert stages == ["128x3 mbconv k3 e3"] * 2
+
+
 def test_networks_that_differ_only_in_the_order_of_kernels_read_differently() -> None:
     for codes in (("12000", "21000"), ("00121", "00122")):
         assert told_apart(macro(*codes))["stages"].nunique() == 2

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from search.folder import RunFolder
 
 
-def finish(folder: RunFolder, as_json: bool) -> None:
-    """Write the best specs and the page of a run, and print them; without any, exit code 1."""
+def finish(folder: RunFolder, as_json: bool, ended: bool = False) -> None:
+    """Write the best specs and the page of a run, and print them; without any, exit code 1.
+
+    ended: whether the search is known to have come to its end.
+    """
     from reports.frames import best as best_rows
     from reports.ladder import by_search_trial, top
     from reports.metrics import flops
@@ -47,6 +50,7 @@ def finish(folder: RunFolder, as_json: bool) -> None:
     if as_json:
         _print_json(frame)
     else:
+        _print_notes(folder, frame, ended)
         _print_front(folder, frame, best, metric, unit, files)
         if rules:
             _print_rules(folder, frame, rules)
@@ -106,6 +110,36 @@ def _missing(value: object) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
+def _print_notes(folder: RunFolder, frame: pd.DataFrame, ended: bool) -> None:
+    """What a search came short of, and what it did not leave behind."""
+    from reports.frames import scored, troubles
+
+    info = folder.info
+    counted = frame["state"].isin(["scored"] if info.training is None else ["scored", "pruned"])
+    done = int(((frame["kind"] == "search") & counted).sum())
+    words = "scored" if info.training is None else "scored or pruned"
+    if done < info.trials and ended:
+        typer.echo(
+            f"note: {done} of {info.trials} trials were {words}; the others repeat known networks, "
+            "do not fit the budget or failed"
+        )
+    elif done < info.trials:
+        typer.echo(
+            f"note: {done} of {info.trials} trials are {words} so far; where the search was "
+            f"stopped, archspec resume {folder.path} goes on"
+        )
+    drawn, found = frame[frame["kind"] == "random"], scored(frame, "search")
+    best = scored(drawn, "random")
+    if len(drawn) and not len(best):
+        reason = troubles(drawn)[0].reason
+        typer.echo(f"note: none of {len(drawn)} random networks was scored, such as: {reason}")
+    elif len(best) and len(found) and best["score"].max() > found["score"].max():
+        typer.echo(
+            f"note: the best random network scored {best['score'].max():.3f}, more than any that "
+            "was searched for"
+        )
+
+
 def _print_front(
     folder: RunFolder,
     frame: pd.DataFrame,
@@ -117,18 +151,9 @@ def _print_front(
     from archspec.cli.tables import Column, Table, numbers, print_table
     from reports.frames import troubles
     from reports.rules import KNOBS
-    from search.metrics import ACTIVATIONS, MEASURED, PARAMS
+    from search.metrics import ACTIVATIONS, MEASURED, OBJECTIVES, PARAMS
 
     info = folder.info
-    ended = frame["state"].isin(["scored"] if info.training is None else ["scored", "pruned"])
-    done = int(((frame["kind"] == "search") & ended).sum())
-    if done < info.trials:
-        words = "scored" if info.training is None else "scored or pruned"
-        typer.echo(
-            f"note: {done} of {info.trials} trials were {words}; the others repeat known networks, "
-            "do not fit the budget or failed"
-        )
-
     states = frame["state"].value_counts()
     counted = ", ".join(f"{count} {state}" for state, count in states.items())
     typer.echo(f"{len(frame)} trials: {counted}")
@@ -156,7 +181,9 @@ def _print_front(
         ]
         rung = str(best["kind"].iloc[0]).replace("rung", "rung ").replace("search", "rung 1")
         of = f"the score of {rung}" if info.ladder else "score"
-        typer.echo(f"front of {of} against {metric.title}:")
+        objectives = [OBJECTIVES[key].label for key in info.objectives]
+        against = f"{of} against {metric.title}" if "score" in info.objectives else None
+        typer.echo(f"front of {against or ' and '.join(objectives)}:")
         counts = numbers(
             "score",
             *(["spread"] if spread else ()),
@@ -181,11 +208,12 @@ def _print_ladder(folder: RunFolder, frame: pd.DataFrame) -> None:
     """How many networks came to each rung and went on, and how well its order agreed with the
     next one's."""
     from archspec.cli.tables import Column, Table, numbers, print_table
-    from reports.ladder import rungs
-    from reports.ladder_page import line
+    from reports.ladder import rungs, top
+    from reports.ladder_page import line, unfinished_words
 
     rows = []
-    for rung in rungs(folder.info, frame):
+    found = rungs(folder.info, frame)
+    for rung in found:
         told = line(rung)
         rows.append(
             [str(told.number), told.came, told.scored, told.on, told.time, told.agreed, told.said]
@@ -193,6 +221,9 @@ def _print_ladder(folder: RunFolder, frame: pd.DataFrame) -> None:
     typer.echo("the ladder; agreement is Kendall's tau with the next rung, of those on both:")
     counts = numbers("rung", "came", "scored", "went on", "time")
     print_table(Table([*counts, Column("agreement"), Column("score")], rows))
+    highest = next(rung for rung in found if rung.kind == top(folder.info, frame))
+    if words := unfinished_words(found, highest):
+        typer.echo(f"note: {words}")
 
 
 def _print_rules(folder: RunFolder, frame: pd.DataFrame, rules: dict[int, Path]) -> None:

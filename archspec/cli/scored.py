@@ -88,6 +88,11 @@ def scored_by(asked: ScoreAsked, ladder: Ladder | None, space: Space | RuleSpace
     from archspec.train.sources import DIGITS
     from search.scores import TRAIN
 
+    if asked.device is not None:
+        # a score that is read off the text would never ask
+        from archspec.train.devices import checked_device
+
+        checked_device(asked.device)
     if asked.data != DIGITS and os.path.exists(asked.data):
         # a run may be resumed from another folder
         asked = asked._replace(data=str(Path(asked.data).resolve()))

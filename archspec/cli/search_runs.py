@@ -56,7 +56,7 @@ def go_on(folder: RunFolder, as_json: bool, helpers: WorkersAsked | None = None)
             f"\nstopped; every finished trial is kept: archspec resume {folder.path}", err=True
         )
         raise typer.Exit(130) from None
-    finish(folder, as_json)
+    finish(folder, as_json, ended=True)
 
 
 def opening(info: RunInfo) -> str:
