@@ -115,7 +115,8 @@ class Coordinator:
         #: trials of a kind that the storage had at the last look, and those of them that count
         self._heard: Counter[str] = Counter()
         self.done: Counter[str] = Counter()
-        #: those of a list that are finished
+        #: lists of kinds that nobody proposes, and how many of each are finished
+        self._items: dict[str, Sequence[Item]] = {}
         self._ended: Counter[str] = Counter()
         #: those that say that the next one will hardly count
         self._vain: Counter[str] = Counter()
@@ -155,7 +156,7 @@ class Coordinator:
             self.scoring.remember(kind, trial.user_attrs)
             self._count(kind, trial.user_attrs)
         failed = any(trial.user_attrs["state"] == "failed" for trial in heard)
-        if first and failed and self.hopeless(kind):
+        if first and failed and kind == "search" and not self.shared and self.hopeless(kind):
             # whoever goes on with a search that was given up may have mended why all failed
             self._vain[kind] = 0
         return heard
@@ -186,6 +187,7 @@ class Coordinator:
     def listed(self, kind: str, items: Sequence[Item]) -> bool:
         """See those of a list through that are not finished yet; whether all are by now, for others
         may still be at some, or have left them."""
+        self._items[kind] = items
         self._ended[kind] = sum(item.finished() for item in items)
         waiting = iter(items)
 
@@ -316,7 +318,10 @@ class Coordinator:
         elif self.shared:
             self.hear(at.kind)
         score = record.attrs.get("score") if record.state == "scored" else None
-        self._ended[at.kind] += at.listed
+        if at.listed and self.shared:
+            self._ended[at.kind] = sum(item.finished() for item in self._items[at.kind])
+        elif at.listed:
+            self._ended[at.kind] += 1
         counted = at.listed or counts(record.attrs)
         done, best = self._progress(at), self._best.get(at.kind)
         self.watch(Event(at.kind, at.number, record.state, done, at.wanted, counted, score, best))

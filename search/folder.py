@@ -6,7 +6,6 @@
     RUN/front/*.yaml the best specs
     RUN/rules/*.yaml their rules, where scaling rules are searched
     RUN/report.html  the page
-    RUN/agreed       on PostgreSQL: the number of trials that other machines were last told
 
 Studies in the storage, one a kind of trial: `search`, `random` (the baseline) and `shipped`; where
 rules are searched `shipped` holds the published ones, and `larger` some that were found, one size

@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial
 from pydantic import TypeAdapter, ValidationError
 
 from archspec.errors import RunError, did_you_mean
-from archspec.runs import write_whole, written
+from archspec.runs import locked
 from archspec.strict import law_of
 from search.climb import standings_of
 from search.folder import RunFolder, RunInfo, number_of
@@ -22,8 +22,6 @@ from search.trial_storage import TrialStorage
 #: the user attribute of a run's study STUDY/search that holds its run.json
 ASKED = "archspec"
 _FIRST = "/search"
-#: the file of a run folder with the number of trials that it last told the others, or heard
-_AGREED = "agreed"
 
 
 class SharedRun(NamedTuple):
@@ -50,9 +48,12 @@ def refuse_taken(info: RunInfo) -> None:
         )
 
 
-def publish(folder: RunFolder) -> None:
-    """Let other machines join a run that is on a shared database, and tell them how many trials it
-    was asked for here since they last agreed, more or fewer; nothing to do for another run."""
+def publish(folder: RunFolder, asked: bool = False) -> None:
+    """Let other machines join a run that is on a shared database; nothing to do for another run.
+
+    asked: the folder was asked for another number of trials just now, which the others are told;
+    else it takes theirs, for it may have been away while they were asked.
+    """
     info = folder.info
     if info.study is None:
         return
@@ -60,34 +61,22 @@ def publish(folder: RunFolder) -> None:
     text = study.user_attrs.get(ASKED)
     if text is None:
         study.set_user_attr(ASKED, json.dumps(asdict(info)))
-    # a folder that was not at work may say what others have changed since: that is no news
-    elif info.trials != _agreed(folder):
+    elif asked:
         # of what another machine asks, on a device of its own, only that number is the run's
         study.set_user_attr(ASKED, json.dumps(json.loads(text) | {"trials": info.trials}))
-    _agree(folder)
+    else:
+        with locked(folder.path):
+            hear(folder)
 
 
 def hear(folder: RunFolder) -> bool:
-    """Keep in a folder how many trials its run is asked for by now; whether it was another
-    number."""
+    """Keep in a folder how many trials its run is asked for by now, by whoever has its lock;
+    whether it was another number."""
     told = steady(lambda: folder.study("search").user_attrs).get(ASKED)
     if told is None or (trials := int(json.loads(told)["trials"])) == folder.info.trials:
         return False
     folder.asked_for(trials)
-    _agree(folder)
     return True
-
-
-def _agreed(folder: RunFolder) -> int | None:
-    try:
-        return int((folder.path / _AGREED).read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # not there yet
-        return None
-
-
-def _agree(folder: RunFolder) -> None:
-    with written(folder.path):
-        write_whole(folder.path / _AGREED, f"{folder.info.trials}\n")
 
 
 def find_run(url: str, name: str | None) -> SharedRun:

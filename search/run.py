@@ -43,7 +43,7 @@ from search.published import published, published_names
 from search.record import Record
 from search.rule_space import RuleSpace
 from search.scores.training import Training
-from search.shipped import shipped_within
+from search.shipped import Shown, shipped_within
 from search.space import TARGET, Candidate, Landing, Space
 from search.workers import Workers
 
@@ -333,7 +333,7 @@ class Search:
 
     def _score_shipped(self) -> bool:
         items = []
-        for number, (spec, plan) in enumerate(self._shipped):
+        for number, spec, plan in self._shipped:
 
             def begin(
                 record: Record, spec: NetworkSpec = spec, plan: NetworkPlan = plan
@@ -345,7 +345,7 @@ class Search:
         return self.trials.listed("shipped", items)
 
     @cached_property
-    def _shipped(self) -> list[tuple[NetworkSpec, NetworkPlan]]:
+    def _shipped(self) -> list[Shown]:
         flops = None
         if not self.info.limits:
             # of trials that are kept, so that a resumed run shows the same networks

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import groupby
+from typing import NamedTuple
 
 from archspec.cost import totals
 from archspec.errors import SpecError
@@ -29,9 +30,16 @@ def shown_limits(measured: Mapping[str, float]) -> dict[str, float]:
     }
 
 
-def shipped_within(
-    info: RunInfo, side: int, flops: float | None = None
-) -> Iterator[tuple[NetworkSpec, NetworkPlan]]:
+class Shown(NamedTuple):
+    """A shipped network that stands beside a search. number: its place among all, so that it is the
+    same however large a network may be."""
+
+    number: int
+    spec: NetworkSpec
+    plan: NetworkPlan
+
+
+def shipped_within(info: RunInfo, side: int, flops: float | None = None) -> Iterator[Shown]:
     """Of each family the largest network with a published accuracy that is not too large.
 
     side: of the space's images. Where networks are trained and it is 64 pixels or less, networks
@@ -39,9 +47,10 @@ def shipped_within(
     flops: how many may do where all limits are measured.
     """
     limits = dict(info.limits) or ({} if flops is None else {"flops": flops})
-    for _, paths in groupby(shipped_networks().values(), key=lambda path: path.parent):
-        fitting: list[tuple[int, NetworkSpec, NetworkPlan]] = []
-        for path in paths:
+    numbered = enumerate(shipped_networks().values())
+    for _, family in groupby(numbered, key=lambda item: item[1].parent):
+        fitting: list[tuple[int, Shown]] = []
+        for number, path in family:
             spec = read_spec(path)
             if spec.reference is None or spec.reference.top1 is None:
                 continue
@@ -54,6 +63,6 @@ def shipped_within(
             total = totals(plan)
             sizes = ((BOUNDED[key](total), limit) for key, limit in limits.items())
             if all(size <= SHOWN_UP_TO * limit for size, limit in sizes):
-                fitting.append((total.flops, spec, plan))
+                fitting.append((total.flops, Shown(number, spec, plan)))
         if fitting:
-            yield max(fitting, key=lambda item: item[0])[1:]
+            yield max(fitting, key=lambda item: item[0])[1]

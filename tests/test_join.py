@@ -176,7 +176,7 @@ def test_fewer_trials_are_taken_and_an_old_number_is_none(server: Server, tmp_pa
     publish(two)
     for asked in (9, 4):
         one.ask_for(asked)
-        publish(one)
+        publish(one, asked=True)
         assert find_run(address, None).wanted == asked
     # the other was not at work: going on there asks for nothing new
     publish(two)
@@ -187,9 +187,13 @@ def test_fewer_trials_are_taken_and_an_old_number_is_none(server: Server, tmp_pa
         find_run(address, None)
     # nor does it where the other asked for its old number again
     two.ask_for(6)
-    publish(two)
+    publish(two, asked=True)
     publish(one)
     assert find_run(address, None).wanted == 6
+    # what was agreed on before may be asked for again
+    one.ask_for(4)
+    publish(one, asked=True)
+    assert find_run(address, "run").wanted == 4
 
 
 def test_who_is_at_work_hears_of_fewer_trials(server: Server, tmp_path: Path) -> None:
@@ -201,7 +205,7 @@ def test_who_is_at_work_hears_of_fewer_trials(server: Server, tmp_path: Path) ->
         met.append(event.done)
         if event.done == 3 and met.count(3) == 1:
             other.ask_for(5)
-            publish(other)
+            publish(other, asked=True)
 
     ledger = folder.ledger(lambda text: None)
     Search(folder, watch, ledger=ledger).go()

@@ -227,7 +227,7 @@ def test_who_is_at_work_hears_that_another_asked_for_more(
         met[event.kind] += 1
         if event.kind == kind and met[kind] == 5:
             other.ask_for(40)
-            publish(other)
+            publish(other, asked=True)
 
     go(folder, watch)
     assert RunFolder.open(folder.path).info.trials == 40
@@ -253,7 +253,7 @@ def test_a_ladder_that_is_not_climbed_to_its_top_is_the_unfinished_run(
         find_run(address, None)
     # asked for more, the ladder is climbed by others, who are told as they come
     folder.ask_for(40)
-    publish(folder)
+    publish(folder, asked=True)
     before = of_kind(folder, "rung2")
     told: list[str] = []
     after = interrupt_after(1)

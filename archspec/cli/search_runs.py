@@ -29,17 +29,22 @@ def resume_search(
     if trials is not None:
         points = grid_of(space_of(folder.info), folder.info.sampler, folder.info.iso)
         folder.ask_for(min(trials, len(points)) if points else trials)
-    go_on(folder, as_json, helpers)
+    go_on(folder, as_json, helpers, asked=trials is not None)
 
 
-def go_on(folder: RunFolder, as_json: bool, helpers: WorkersAsked | None = None) -> None:
-    """Go on with a run to its end, by these workers, and tell what it found."""
+def go_on(
+    folder: RunFolder, as_json: bool, helpers: WorkersAsked | None = None, asked: bool = False
+) -> None:
+    """Go on with a run to its end, by these workers, and tell what it found.
+
+    asked: it was asked for another number of trials just now, which other machines have to know.
+    """
     from archspec.cli.found import finish
     from search.joining import publish
     from search.progress import watched
 
+    publish(folder, asked)
     info = folder.info
-    publish(folder)
     if not as_json:
         typer.echo(f"{opening(info)}\nrun folder {folder.path}")
         if info.training is not None:
