@@ -298,6 +298,19 @@ def test_workers_stay_for_all_epochs_and_go_with_their_feed(
     assert set(multiprocessing.active_children()) == before
 
 
+READ_AND_CLOSE = """
+import multiprocessing, sys, torch
+from archspec.train.feed import Feed, epoch_order
+from archspec.train.images import open_images
+
+images = open_images(sys.argv[1])
+feed = Feed(images, images.train, torch.device("cpu"), (6, 6))
+batches = feed.batches(epoch_order(20, 2, 1, 0, 0))
+next(batches)
+assert multiprocessing.active_children()
+feed.close()
+assert not multiprocessing.active_children()
+"""
 READ_AND_LEAVE = """
 import sys, torch
 from archspec.train.feed import Feed, epoch_order
@@ -354,6 +367,12 @@ def alone(program: str, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command, capture_output=True, text=True, start_new_session=True, timeout=300
     )
+
+
+@pytest.mark.slow
+def test_workers_end_when_closed_though_their_batches_wait(tmp_path: Path) -> None:
+    done = alone(READ_AND_CLOSE, mixed_sizes(tmp_path / "set"))
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.slow

@@ -80,6 +80,9 @@ class Feed:
         self._epoch = 0
         self._keys = _Keys()
         self._loader: DataLoader[Any] | None = None
+        #: of the iteration that goes on; here alone, so that workers end with `close`, though the
+        #: generator that reads from it waits
+        self._loading: Iterator[tuple[Tensor, Tensor]] | None = None
 
     def batches(self, order: Tensor, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Pixels uint8 (n, 3, H, W) and labels (n,) of this process's part of each batch.
@@ -111,8 +114,8 @@ class Feed:
         self._epoch = epoch
 
     def close(self) -> None:
-        """End the workers; what is read after it starts others."""
-        self._loader = None
+        """End the workers and the iteration; what is read after it starts others."""
+        self._loading = self._loader = None
 
     def _picked(self, rows: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         assert self.pixels is not None
@@ -157,13 +160,14 @@ class Feed:
         self._keys.batches = keys
         try:
             with _interrupts_held() if starts else nullcontext():
-                loaded = iter(self._loader)
-            for pixels, labels in loaded:
+                self._loading = iter(self._loader)
+            while (batch := next(self._loading, None)) is not None:
+                pixels, labels = batch
                 yield (
                     pixels.to(self.device, non_blocking=True),
                     labels.to(self.device, non_blocking=True),
                 )
-                if self._keys.batches is not keys:
+                if self._keys.batches is not keys or self._loading is None:
                     raise RuntimeError("a Feed's workers serve one iteration at a time")
         except DataError as error:
             # a worker's error comes with its traceback, whose last line says what is wrong
