@@ -52,8 +52,7 @@ FULL = Size(
     epochs=30,
     seeds=3,
     judged=10,
-    ladder="2,000 by concave_activations, 200 by concave_naswot, 24 by train for 3 epochs, "
-    "6 by train for 10 epochs",
+    ladder="64 by train for 2 epochs, 16 by train for 6 epochs, 6 by train for 10 epochs",
 )
 #: what two cores without a GPU do in some hours: a tenth of the FLOPs and images, for four epochs
 SMALL = Size(
@@ -64,8 +63,8 @@ SMALL = Size(
     epochs=4,
     seeds=3,
     judged=4,
-    ladder="1,000 by concave_activations, 100 by concave_naswot, 12 by train for 2 epochs "
-    "on 5,000 images, 4 by train for 4 epochs on 5,000 images",
+    ladder="60 by train for 2 epochs on 5,000 images, "
+    "8 by train for 4 epochs with 2 seeds on 5,000 images",
 )
 #: to see that all of it works, on two cores in minutes; what comes of it means nothing
 TINY = Size(
@@ -76,7 +75,7 @@ TINY = Size(
     epochs=1,
     seeds=2,
     judged=1,
-    ladder="40 by concave_activations, 8 by concave_naswot, 3 by train for 1 epoch on 500 images",
+    ladder="8 by train for 1 epoch on 500 images, 2 by train for 1 epoch with 2 seeds on 500 images",
 )
 
 SizeName = Literal["full", "small", "tiny"]

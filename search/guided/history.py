@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from search.guided.landscape import COSTS, Landscape, Name, name_of
+from search.metrics import direction
 
 Array = NDArray[np.float64]
 
-#: the quantile of the values that stands for a network that has none, for it failed or was pruned
+#: the quantile of the values that stands for a network that has none, for it failed
 POOR = 0.1
 
 
@@ -40,13 +41,12 @@ def read_history(
     trials: Sequence[FrozenTrial],
     current: int,
     landscape: Landscape,
-    directions: Sequence[StudyDirection],
+    objectives: Sequence[str],
 ) -> History:
     """Read trials; `current` is the number of the one that is asked for."""
-    signs = np.array([-1.0 if way == StudyDirection.MAXIMIZE else 1.0 for way in directions])
     history = History([], np.empty(0), np.empty(0), [], set(), set())
     costs: list[list[float]] = []
-    values: list[Array | None] = []
+    ended: list[FrozenTrial] = []
     for trial in trials:
         if trial.number == current or not trial.params:
             continue
@@ -63,10 +63,9 @@ def read_history(
         history.keys.add(key)
         history.points.append(trial.params)
         costs.append([float(trial.user_attrs[name]) for name in COSTS])
-        told = trial.state == TrialState.COMPLETE
-        values.append(signs * np.array(trial.values) if told else None)
+        ended.append(trial)
     return history._replace(
-        costs=np.array(costs).reshape(-1, len(COSTS)), values=_filled(values, len(signs))
+        costs=np.array(costs).reshape(-1, len(COSTS)), values=_values(ended, objectives)
     )
 
 
@@ -79,9 +78,55 @@ def _whole(trial: FrozenTrial, landscape: Landscape) -> bool:
     return True
 
 
-def _filled(values: Sequence[Array | None], objectives: int) -> Array:
-    known = [value for value in values if value is not None]
-    if not known:
-        return np.full((len(values), objectives), np.nan)
-    poor = np.quantile(np.array(known), 1 - POOR, axis=0)
-    return np.array([poor if value is None else value for value in values])
+def _values(trials: Sequence[FrozenTrial], objectives: Sequence[str]) -> Array:
+    """Values (n, objectives) of ended trials, all minimised; nan where none is known."""
+    signs = [-1.0 if direction(key) == "maximize" else 1.0 for key in objectives]
+    told = [trial.values if trial.state == TrialState.COMPLETE else None for trial in trials]
+    known = np.array([value for value in told if value is not None])
+    if not len(known):
+        return np.full((len(trials), len(objectives)), np.nan)
+    whole = np.array(signs) * known.reshape(-1, len(objectives))
+    poor = np.quantile(whole, 1 - POOR, axis=0)
+    attrs = [trial.user_attrs for trial in trials]
+    gains = _Gains([one for one, value in zip(attrs, told, strict=True) if value is not None])
+    found = np.tile(poor, (len(trials), 1))
+    for row, value in enumerate(told):
+        if value is not None:
+            found[row] = np.multiply(signs, value)
+        elif attrs[row].get("state") == "pruned":
+            for column, key in enumerate(objectives):
+                guess = gains.score(attrs[row]) if key == "score" else attrs[row].get(key)
+                if guess is not None:
+                    found[row, column] = signs[column] * float(guess)
+    return found
+
+
+class _Gains:
+    """What trainings that came to their end still gained, by how much of them was over.
+
+    A training that was stopped early is worth what it had reached and what the others gained from
+    there, in the median. Most trainings of a search that prunes are stopped, so they are most of
+    what is known; one value for all of them would say that none is better than another.
+    """
+
+    def __init__(self, whole: Sequence[Mapping[str, Any]]) -> None:
+        self._whole = [attrs for attrs in whole if attrs.get("rungs")]
+        self._of: dict[float, float] = {}
+
+    def score(self, attrs: Mapping[str, Any]) -> float | None:
+        """The score of a training that was stopped, had it gone on; None where nothing tells."""
+        if not attrs.get("rungs") or not self._whole:
+            return None
+        curve = attrs["rungs"][0]
+        over = len(curve) / attrs["epochs"]
+        if over not in self._of:
+            self._of[over] = float(np.median([_gain(one, over) for one in self._whole]))
+        return float(curve[-1]) + self._of[over]
+
+
+def _gain(attrs: Mapping[str, Any], over: float) -> float:
+    curve = attrs["rungs"][0]
+    # networks that are trained for equal time have epochs of their own; a hair less than the
+    # quotient, for it need not be exact
+    place = math.ceil(over * len(curve) - 1e-9) - 1
+    return float(attrs["score"]) - float(curve[place])

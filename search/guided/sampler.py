@@ -66,7 +66,7 @@ class GuidedSampler(OnePoint):
             # nothing fits; what is proposed now only tells why
             self._point = drawn(self._landscape, self._rng)
             return
-        history = read_history(trials, trial.number, self._landscape, study.directions)
+        history = read_history(trials, trial.number, self._landscape, self._objectives)
         self._point = self.choose(history)
 
     def choose(self, history: History) -> dict[str, Any]:
