@@ -5,12 +5,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import optuna
 import pytest
+from optuna.trial import FrozenTrial, TrialState
 
 from archspec.domains import Choice, Domain, Range
 from archspec.template import Pick
 from search.guided.acquisition import expected_hypervolume, log_expected_improvement
 from search.guided.encoding import Encoding
+from search.guided.history import read_history
 from search.guided.known import known_points
 from search.guided.landscape import COSTS, Costed, SpaceLandscape
 from search.guided.surrogate import Surrogate, Told
@@ -147,6 +150,67 @@ def test_what_is_being_evaluated_is_not_proposed_beside_it() -> None:
     searched(landscape, "guided", 10, proposals=proposals)
     beside = [tuple(landscape.point(suggest(proposals.ask())).values()) for _ in range(6)]
     assert len(set(beside)) == 6
+
+
+class Trained(Ledges):
+    """Ledges whose value is reached in three epochs, and whose trainings are stopped after the
+    first, save for the first three."""
+
+    def curve(self, point: Mapping[str, Any]) -> list[float]:
+        value = self.value(point)
+        return [value - 20, value - 5, value]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_trainings_that_were_stopped_are_told_apart(seed: int) -> None:
+    landscape = Trained(seed)
+    proposals = Proposals("guided", (seed, 0), ["score"], (), (), landscape.parameters, landscape)
+    points = []
+    for number in range(40):
+        trial = proposals.ask()
+        points.append(landscape.point(suggest(trial)))
+        costed, curve = landscape.cost(points[-1]), landscape.curve(points[-1])
+        assert costed is not None
+        told = dict(zip(COSTS, costed.costs, strict=True)) | {"key": costed.key, "epochs": 3}
+        if whole := number < 3:
+            told |= {"state": "scored", "rungs": [curve], "score": curve[-1]}
+        else:
+            told |= {"state": "pruned", "rungs": [curve[:1]]}
+        for key, value in told.items():
+            trial.set_user_attr(key, value)
+        proposals.tell(trial, curve[-1:] if whole else None)
+    # the best is found though only a first epoch tells of it
+    assert max(map(landscape.value, points)) > 0.95 * landscape.best()
+
+
+def ended(state: str, rungs: list[float], epochs: int, **told: float) -> FrozenTrial:
+    attrs: dict[str, Any] = {"state": state, "key": f"{rungs}", "epochs": epochs, "rungs": [rungs]}
+    attrs |= {**dict.fromkeys(COSTS, 1.0), **told}
+    values = [told["score"], attrs["flops"]] if state == "scored" else None
+    return optuna.trial.create_trial(
+        state=TrialState.COMPLETE if values else TrialState.PRUNED,
+        params={"a": len(rungs)},
+        distributions={"a": optuna.distributions.IntDistribution(0, 99)},
+        values=values,
+        user_attrs=attrs,
+    )
+
+
+def test_a_stopped_training_is_worth_what_it_reached_and_what_others_gained_from_there() -> None:
+    trials = [
+        ended("scored", [10, 24, 30], 3, score=30, flops=5),
+        ended("scored", [14, 26, 38], 3, score=38, flops=7),
+        # after a third the others gained 20 and 24, after two thirds 6 and 12
+        ended("pruned", [9], 3, flops=4),
+        ended("pruned", [8, 20], 3, flops=3),
+        # of networks trained for equal time a third may be two epochs
+        ended("pruned", [7, 9.5], 6, flops=2),
+        ended("failed", [], 3, flops=1),
+    ]
+    history = read_history(trials, 99, Trained(), ("score", "flops"))
+    assert history.values[:5].tolist() == [[-30, 5], [-38, 7], [-31, 4], [-29, 3], [-31.5, 2]]
+    # one that failed is worth the worst tenth of those that did not, in both
+    assert history.values[5] == pytest.approx([-30.8, 6.8])
 
 
 def test_of_two_objectives_it_spreads_over_the_front() -> None:

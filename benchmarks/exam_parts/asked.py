@@ -75,7 +75,8 @@ TINY = Size(
     epochs=1,
     seeds=2,
     judged=1,
-    ladder="8 by train for 1 epoch on 500 images, 2 by train for 1 epoch with 2 seeds on 500 images",
+    ladder="8 by train for 1 epoch on 500 images, "
+    "2 by train for 1 epoch with 2 seeds on 500 images",
 )
 
 SizeName = Literal["full", "small", "tiny"]
