@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple
 from pydantic import ConfigDict, Field
 
 from archspec.errors import ArchspecError, RunError
+from archspec.quantities import several
+from archspec.train.sources import DIGITS
 from search.protocol import Protocol, make_protocol
 from search.scores.catalog import TABLE, at_home
 
@@ -69,10 +71,20 @@ def asked_rungs(
         if value is not None and not (untrained if name == "batch" else trained):
             kind = "untrained score" if name == "batch" else "training"
             raise RunError(f"--{name} is of a rung with {kind}, and this ladder has none")
-    return tuple(
+    found = tuple(
         _asked(rung, place, place == len(ladder.rungs), defaults, data, seed, device, space)
         for place, rung in enumerate(ladder.rungs, 1)
     )
+    seeing = [rung for rung in found if rung.device != "text"]
+    for option, unread in (
+        ("--data", data != DIGITS and not seeing),
+        ("--batch", defaults.batch is not None and all(rung.training for rung in seeing)),
+    ):
+        if unread:
+            raise RunError(
+                f"{option} is of a rung that sees images, and this ladder has none; leave it out"
+            )
+    return found
 
 
 def _asked(
@@ -121,10 +133,15 @@ def _asked(
                 table=None if named is None else named.dump(),
                 space=None if named is None else named.name,
             )
+            scorer.refuse(*_of_images(rung))
             where, label = scorer.check(), scorer.label
     except ArchspecError as error:
         raise RunError(f"rung {place}, {rung.count:,} by {words(rung)}: {error}") from error
     return RungInfo(rung.count, score, label, words(rung), batch, where, protocol)
+
+
+def _of_images(rung: Rung) -> list[str]:
+    return [] if rung.batch is None else [f"its batch of {several(rung.batch, 'image')}"]
 
 
 def refuse_options(given: Mapping[str, object]) -> None:

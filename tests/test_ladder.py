@@ -231,6 +231,15 @@ def test_an_option_of_no_rung_is_refused() -> None:
     trained = parse_sentence("9 by train for 2 epochs, 5 by train for 4 epochs")
     with pytest.raises(RunError, match="--batch is of a rung with untrained score"):
         asked_rungs(trained, Defaults(batch=8), "digits", 0, None)
+    for defaults, data, option in (
+        (Defaults(batch=8), "digits", "batch"),
+        (Defaults(), "x", "data"),
+    ):
+        with pytest.raises(RunError, match=f"--{option} is of a rung that sees images"):
+            asked_rungs(ladder, defaults, data, 0, None)
+    unread = parse_sentence("9 by depth on 8 images, 5 by naswot")
+    with pytest.raises(RunError, match="rung 1, .* leave its batch of 8 images out"):
+        asked_rungs(unread, Defaults(), "digits", 0, None)
 
 
 def test_a_rung_that_cannot_be_done_is_told_by_its_number() -> None:

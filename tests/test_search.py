@@ -409,6 +409,8 @@ WRONG: list[tuple[Sequence[str], str]] = [
     (("--budget", "12MFLOPs", "--data", "nowhere"), "no data at nowhere"),
     (("--budget", "12MFLOPs", "--data", "tiny.yaml"), "neither parquet files nor images"),
     (("--budget", "12MFLOPs", "--batch", "2000"), "holds 1797 images"),
+    (("--budget", "12MFLOPs", "--score", "depth", "--data", "nowhere"), "leave --data out"),
+    (("--budget", "12MFLOPs", "--score", "depth", "--batch", "9"), "leave --batch out"),
     (("--budget", "12MFLOPs", "--device", "warp"), "no device"),
     (("--budget", "12MFLOPs", "--out", "full"), "full is not empty"),
     (("--budget", "12MFLOPs", "--out", "done"), "holds a run already: `archspec resume done`"),

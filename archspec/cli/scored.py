@@ -138,6 +138,7 @@ def _by_training(asked: ScoreAsked) -> ScoredBy:
 
 def _untrained(asked: ScoreAsked, space: Space | RuleSpace) -> ScoredBy:
     from archspec.errors import ScoreError
+    from archspec.train.sources import DIGITS
     from search.protocol import refuse_training_options
     from search.rule_space import RuleSpace
     from search.rungs import BATCH
@@ -154,6 +155,8 @@ def _untrained(asked: ScoreAsked, space: Space | RuleSpace) -> ScoredBy:
     scorer = Scorer(
         score, asked.data, batch, asked.seed, asked.device, table=space.dump(), space=space.name
     )
+    told = {"--data": asked.data != DIGITS, "--batch": asked.batch is not None}
+    scorer.refuse(*(option for option, given in told.items() if given))
     where = scorer.check()
     return ScoredBy(score, scorer.label, asked.data, batch, where, asked.trials)
 

@@ -98,6 +98,14 @@ class Scorer:
                 constants(part)
         return str(self.conditions.device) if self.builds else "text"
 
+    def refuse(self, *options: str) -> None:
+        """Raise ScoreError where options tell of images, but the score sees none."""
+        if options and not self.builds:
+            told = " and ".join(options)
+            raise ScoreError(
+                f"{self.name} is read off the text and sees no images; leave {told} out"
+            )
+
     def __call__(self, spec: NetworkSpec, plan: NetworkPlan) -> Scored:
         """Score one network; raises ScoreError where the score is undefined for it."""
         values: dict[str, float] = {}
