@@ -52,7 +52,7 @@ FULL = Size(
     epochs=30,
     seeds=3,
     judged=10,
-    ladder="64 by train for 2 epochs, 16 by train for 6 epochs, 6 by train for 10 epochs",
+    ladder="64 by train for 10 epochs, 6 by train for 10 epochs with 2 seeds",
 )
 #: what two cores without a GPU do in some hours: a tenth of the FLOPs and images, for four epochs
 SMALL = Size(
@@ -63,8 +63,8 @@ SMALL = Size(
     epochs=4,
     seeds=3,
     judged=4,
-    ladder="60 by train for 2 epochs on 5,000 images, "
-    "8 by train for 4 epochs with 2 seeds on 5,000 images",
+    ladder="60 by train for 4 epochs on 5,000 images, "
+    "6 by train for 4 epochs with 2 seeds on 5,000 images",
 )
 #: to see that all of it works, on two cores in minutes; what comes of it means nothing
 TINY = Size(

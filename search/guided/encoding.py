@@ -55,6 +55,14 @@ class Encoding:
                 found[row, place] = self._knobs[place].code(value)
         return found
 
+    def kinds(self, point: Point) -> set[tuple[str, Any]]:
+        """A point's options that stand below no other, such as the block of each stage."""
+        return {
+            (name, value)
+            for name, value in point.items()
+            if not self._knobs[self._index[name]].ordered and self._parent(name) is None
+        }
+
     def weights(self, codes: Array) -> Array:
         """(n, knobs): the share of a point that each of its knobs is; rows add up to 1.
 

@@ -51,6 +51,9 @@ def read_history(
         if trial.number == current or not trial.params:
             continue
         history.names.add(name_of(trial.params))
+        if trial.user_attrs.get("state") == "pruned" and not trial.user_attrs.get("rungs"):
+            # stopped as the trial before it that had the same network, which tells more
+            continue
         if trial.state == TrialState.RUNNING:
             costed = landscape.cost(trial.params) if _whole(trial, landscape) else None
             if costed is not None and costed.key not in history.keys:
@@ -81,52 +84,58 @@ def _whole(trial: FrozenTrial, landscape: Landscape) -> bool:
 def _values(trials: Sequence[FrozenTrial], objectives: Sequence[str]) -> Array:
     """Values (n, objectives) of ended trials, all minimised; nan where none is known."""
     signs = [-1.0 if direction(key) == "maximize" else 1.0 for key in objectives]
-    told = [trial.values if trial.state == TrialState.COMPLETE else None for trial in trials]
-    known = np.array([value for value in told if value is not None])
-    if not len(known):
-        return np.full((len(trials), len(objectives)), np.nan)
-    whole = np.array(signs) * known.reshape(-1, len(objectives))
-    poor = np.quantile(whole, 1 - POOR, axis=0)
-    attrs = [trial.user_attrs for trial in trials]
-    gains = _Gains([one for one, value in zip(attrs, told, strict=True) if value is not None])
-    found = np.tile(poor, (len(trials), 1))
-    for row, value in enumerate(told):
-        if value is not None:
-            found[row] = np.multiply(signs, value)
-        elif attrs[row].get("state") == "pruned":
+    found = np.full((len(trials), len(objectives)), np.nan)
+    stopped = Stopped([one.user_attrs for one in trials if one.state == TrialState.COMPLETE])
+    for row, trial in enumerate(trials):
+        attrs = trial.user_attrs
+        if trial.state == TrialState.COMPLETE:
+            found[row] = np.multiply(signs, trial.values)
+        elif attrs.get("state") == "pruned":
             for column, key in enumerate(objectives):
-                guess = gains.score(attrs[row]) if key == "score" else attrs[row].get(key)
+                guess = stopped.score(attrs) if key == "score" else attrs.get(key)
                 if guess is not None:
                     found[row, column] = signs[column] * float(guess)
+    if any(trial.state == TrialState.COMPLETE for trial in trials):
+        poor = np.nanquantile(found, 1 - POOR, axis=0)
+        found = np.where(np.isnan(found), poor, found)
     return found
 
 
-class _Gains:
-    """What trainings that came to their end still gained, by how much of them was over.
+class Stopped:
+    """What trainings that were stopped early are worth, by those that came to their end.
 
-    A training that was stopped early is worth what it had reached and what the others gained from
-    there, in the median. Most trainings of a search that prunes are stopped, so they are most of
-    what is known; one value for all of them would say that none is better than another.
+    Most trainings of a search that prunes are stopped, so they are most of what is known; one value
+    for all of them would say that none is better than another.
+
+    whole: attributes of the trials that came to their end.
     """
 
     def __init__(self, whole: Sequence[Mapping[str, Any]]) -> None:
         self._whole = [attrs for attrs in whole if attrs.get("rungs")]
-        self._of: dict[float, float] = {}
+        #: by the share of a training that was over: what each had reached there, and its score
+        self._at: dict[float, Array] = {}
 
     def score(self, attrs: Mapping[str, Any]) -> float | None:
-        """The score of a training that was stopped, had it gone on; None where nothing tells."""
+        """The score of a training had it gone on; None where nothing tells.
+
+        It is what it had reached and what the others gained from there, in the median; but no more
+        than came of any that was ahead of it, and no more than the best has.
+        """
         if not attrs.get("rungs") or not self._whole:
             return None
         curve = attrs["rungs"][0]
         over = len(curve) / attrs["epochs"]
-        if over not in self._of:
-            self._of[over] = float(np.median([_gain(one, over) for one in self._whole]))
-        return float(curve[-1]) + self._of[over]
+        if over not in self._at:
+            self._at[over] = np.array([_reached(one, over) for one in self._whole])
+        reached, scores = self._at[over].T
+        ahead = scores[reached >= curve[-1]]
+        most = ahead.min() if len(ahead) else scores.max()
+        return float(min(curve[-1] + np.median(scores - reached), most))
 
 
-def _gain(attrs: Mapping[str, Any], over: float) -> float:
+def _reached(attrs: Mapping[str, Any], over: float) -> tuple[float, float]:
     curve = attrs["rungs"][0]
     # networks that are trained for equal time have epochs of their own; a hair less than the
-    # quotient, for it need not be exact
-    place = math.ceil(over * len(curve) - 1e-9) - 1
-    return float(attrs["score"]) - float(curve[place])
+    # product, for it need not be exact
+    place = max(0, math.ceil(over * len(curve) - 1e-9) - 1)
+    return float(curve[place]), float(attrs["score"])

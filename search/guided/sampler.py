@@ -32,8 +32,9 @@ Array = NDArray[np.float64]
 START = 6
 #: a network that people know of, or that is the same everywhere, is tried first if it uses so much
 USED = 0.5
-#: points among which the largest is taken at the start, where nothing is fitted
-LARGEST_OF = 8
+#: points among which one is taken at the start: the largest, or where all are fitted to the limits
+#: the one with most that no network had yet
+START_OF = 8
 #: points by chance and points near the best, for one proposal, and those near the most promising
 FRESH, NEAR, NEARER = 96, 160, 64
 #: where networks are fitted, which takes long: of three times as many points those that promise
@@ -82,18 +83,28 @@ class GuidedSampler(OnePoint):
     # The start -----------------------------------------------------------------------------------
 
     def _begin(self, history: History, encoding: Encoding) -> dict[str, Any] | None:
+        seen = set().union(*map(encoding.kinds, [*history.points, *history.waiting]))
+        fitted = not self._landscape.cheap
         if history.had % 2 == 0:
             known, alike = self._landscape.known(), encoding.homogeneous()
             self._rng.shuffle(known)
             self._rng.shuffle(alike)
             for part in [*known, *alike]:
                 point = drawn(self._landscape, self._rng, part)
+                # a search that fits has few trials, and a second one of a kind tells little
+                if fitted and encoding.kinds(point) <= seen:
+                    continue
                 found = self._new(point, history)
                 if found is not None and found.used >= USED:
                     return point
-        large = self._landscape.cheap and len(self._objectives) == 1
-        points = list(self._untaken(history, LARGEST_OF if large else 1))
-        return max(points, key=lambda item: item[1].used)[0] if points else None
+        points = list(
+            self._untaken(history, START_OF if fitted or len(self._objectives) == 1 else 1)
+        )
+        if not points:
+            return None
+        if fitted:
+            return max(points, key=lambda item: len(encoding.kinds(item[0]) - seen))[0]
+        return max(points, key=lambda item: item[1].used)[0]
 
     def _untaken(self, history: History, count: int) -> Iterator[tuple[dict[str, Any], Costed]]:
         """Points by chance whose networks are new and within the limits."""
