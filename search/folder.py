@@ -215,12 +215,14 @@ class RunFolder:
     def create(cls, path: Path, info: RunInfo) -> RunFolder:
         """A new run; refuses a folder that holds one already."""
         make_folder(path, "run.json")
+        folder = cls(path, info)
         with written(path):
             if info.storage is None:
-                # an empty database: where it is missing later, trials are
-                (path / STUDY).touch()
+                # with its tables, before anybody takes the folder for a run: two that made them at
+                # once would meet each other's halves; and where it is missing later, trials are
+                folder.study("search")
             write_whole(path / "run.json", json.dumps(asdict(info), indent=1))
-        return cls(path, info)
+        return folder
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
