@@ -16,7 +16,7 @@ from archspec.planning import plan_network
 from archspec.spec import NetworkSpec, parse_spec
 from search.coordinator import Coordinator, Item, Listener, Watcher
 from search.folder import RunFolder, number_of
-from search.kept import Standing, kept
+from search.kept import Standing, kept, standings_of
 from search.ledger import Ledger
 from search.metrics import MEASURED
 from search.record import Record
@@ -103,19 +103,6 @@ class Climb:
         )
 
 
-def standings_of(
-    trials: Iterable[tuple[int, FrozenTrial]], objectives: tuple[str, ...]
-) -> list[Standing]:
-    """Who stands where on a rung. trials: each with the number of its search trial."""
-    found = []
-    for of, trial in trials:
-        attrs = trial.user_attrs
-        scored = attrs["state"] == "scored"
-        values = tuple(float(str(attrs[key])) for key in objectives) if scored else None
-        found.append(Standing(of, values))
-    return found
-
-
 def _handed(trial: FrozenTrial, of: int) -> dict[str, object]:
     """What a network keeps when it climbs: where it aimed, and what was measured of it."""
     attrs = trial.user_attrs
@@ -127,4 +114,4 @@ def _handed(trial: FrozenTrial, of: int) -> dict[str, object]:
     return {"reason": None, "of": of} | aimed | told
 
 
-__all__ = ["Climb", "standings_of"]
+__all__ = ["Climb"]

@@ -147,8 +147,8 @@ class Coordinator:
             return False
         return self._vain[kind] >= HOPELESS and self.done[kind] == 0
 
-    def hear(self, kind: str) -> list[FrozenTrial]:
-        """What has been finished since the last look, now taken into account."""
+    def hear(self, kind: str) -> None:
+        """Take into account what has been finished since the last look."""
         first = kind not in self._heard
         heard = self.folder.trials(kind)[self._heard[kind] :]
         self._heard[kind] += len(heard)
@@ -156,13 +156,13 @@ class Coordinator:
             self.scoring.remember(kind, trial.user_attrs)
             self._count(kind, trial.user_attrs)
         failed = any(trial.user_attrs["state"] == "failed" for trial in heard)
-        if first and failed and kind == "search" and not self.shared and self.hopeless(kind):
+        if first and failed and self.hopeless(kind):
             # whoever goes on with a search that was given up may have mended why all failed
             self._vain[kind] = 0
-        return heard
 
     def _count(self, kind: str, attrs: dict[str, Any]) -> None:
         self.done[kind] += counts(attrs)
+        self.scoring.compete(kind, attrs)
         # that a table does not have one network says nothing of another
         self._vain[kind] += attrs["state"] != "failed" or not self.info.score.startswith(TABLE)
         if "of" in attrs:
@@ -189,14 +189,19 @@ class Coordinator:
         may still be at some, or have left them."""
         self._items[kind] = items
         self._ended[kind] = sum(item.finished() for item in items)
-        waiting = iter(items)
+        waiting, gone = iter(items), set[int]()
 
         def start(_going: int) -> Steps | None:
             for item in waiting:
                 with self.ledger.turn():
                     if self.shared:
                         self.hear(kind)
-                    if item.finished() or not self.ledger.claim(kind, item.number, ""):
+                    if item.finished():
+                        continue
+                    if not self.ledger.claim(kind, item.number, ""):
+                        if item.number not in self.ledger.claimed(kind):
+                            # written, but as another network: by a version with another list
+                            gone.add(item.number)
                         continue
                 return self._item(item, At(kind, item.number, len(items), listed=True))
             return None
@@ -205,7 +210,7 @@ class Coordinator:
         if not self.shared:
             return True
         self.hear(kind)
-        return all(item.finished() for item in items)
+        return all(item.finished() or item.number in gone for item in items)
 
     def _item(self, item: Item, at: At) -> Steps:
         record = item.record
@@ -309,8 +314,9 @@ class Coordinator:
             Pulse(at.kind, at.number, self._progress(at), at.wanted, told)
         )
 
-    def finish(self, finished: FrozenTrial, record: Record, at: At) -> None:
-        """Keep a finished trial, unless another coordinator was given it in the meantime."""
+    def finish(self, finished: FrozenTrial, record: Record, at: At) -> bool:
+        """Keep a finished trial, unless another coordinator was given it in the meantime; whether
+        it was kept."""
         kept = self.ledger.write(at.kind, at.number, self.folder.study(at.kind), finished)
         if kept and not self.shared:
             self._heard[at.kind] += 1
@@ -322,9 +328,10 @@ class Coordinator:
             self._ended[at.kind] = sum(item.finished() for item in self._items[at.kind])
         elif at.listed:
             self._ended[at.kind] += 1
-        counted = at.listed or counts(record.attrs)
+        counted = kept and (at.listed or counts(record.attrs))
         done, best = self._progress(at), self._best.get(at.kind)
         self.watch(Event(at.kind, at.number, record.state, done, at.wanted, counted, score, best))
+        return kept
 
     def _progress(self, at: At) -> int:
         return self._ended[at.kind] if at.listed else self.done[at.kind]

@@ -12,9 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 from archspec.errors import RunError, did_you_mean
 from archspec.runs import locked
 from archspec.strict import law_of
-from search.climb import standings_of
 from search.folder import RunFolder, RunInfo, number_of
-from search.kept import kept
+from search.kept import kept, standings_of
 from search.record import counts
 from search.storage import open_storage, postgresql_url, steady, without_password
 from search.trial_storage import TrialStorage
@@ -58,12 +57,13 @@ def publish(folder: RunFolder, asked: bool = False) -> None:
     if info.study is None:
         return
     study = folder.study("search")
-    text = study.user_attrs.get(ASKED)
+    text = steady(lambda: study.user_attrs).get(ASKED)
     if text is None:
-        study.set_user_attr(ASKED, json.dumps(asdict(info)))
+        steady(lambda: study.set_user_attr(ASKED, json.dumps(asdict(info))))
     elif asked:
         # of what another machine asks, on a device of its own, only that number is the run's
-        study.set_user_attr(ASKED, json.dumps(json.loads(text) | {"trials": info.trials}))
+        changed = json.dumps(json.loads(text) | {"trials": info.trials})
+        steady(lambda: study.set_user_attr(ASKED, changed))
     else:
         with locked(folder.path):
             hear(folder)

@@ -7,12 +7,13 @@ sections III-A and III-B).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import moocore
 import numpy as np
 from numpy.typing import NDArray
+from optuna.trial import FrozenTrial
 
 from search.metrics import direction
 
@@ -25,6 +26,19 @@ class Standing(NamedTuple):
 
     of: int
     values: tuple[float, ...] | None
+
+
+def standings_of(
+    trials: Iterable[tuple[int, FrozenTrial]], objectives: tuple[str, ...]
+) -> list[Standing]:
+    """Who stands where on a rung. trials: each with the number of its search trial."""
+    found = []
+    for of, trial in trials:
+        attrs = trial.user_attrs
+        scored = attrs["state"] == "scored"
+        values = tuple(float(str(attrs[key])) for key in objectives) if scored else None
+        found.append(Standing(of, values))
+    return found
 
 
 def kept(standings: Sequence[Standing], objectives: Sequence[str], count: int) -> list[int]:
@@ -68,4 +82,4 @@ def crowding(points: Array) -> Array:
     return distance
 
 
-__all__ = ["Standing", "crowding", "kept"]
+__all__ = ["Standing", "crowding", "kept", "standings_of"]

@@ -166,12 +166,18 @@ class Proposals:
         """Finish a trial; values None: it was not fitted or not scored. Returns what is to be kept.
 
         A failed trial would be ignored, and the sampler would propose its like again and again; a
-        pruned one that broke a constraint is learned from (TPE) or left out (the others).
+        pruned one that broke a constraint is learned from (TPE), read with its attributes (guided),
+        or left out (the others).
         """
         if values is None:
             trial.set_constraint("scored", 1.0)
             return self.study.tell(trial, state=TrialState.PRUNED)
         return self.study.tell(trial, list(values))
+
+    def forget(self, number: int) -> None:
+        """Let `learn` take a trial over that another coordinator was given, and finished."""
+        self._numbers.discard(number)
+        self._learned = 0
 
     def learn(self, finished: Sequence[FrozenTrial]) -> None:
         """Take over what another coordinator finished; the list only grows from call to call."""

@@ -102,11 +102,11 @@ class Search:
             # continuous domain has none to go through
             with suppress(SpecError):
                 self.points, self._chance = list(self.space.points), GRID
-        #: trials that ended here
-        self._ended = 0
+        #: trials that this process saw end
+        self._watched = 0
 
         def watched(event: Event) -> None:
-            self._ended += 1
+            self._watched += 1
             watch(event)
 
         self.trials = Coordinator(folder, self.info, watched, listen, training, workers, ledger)
@@ -124,10 +124,10 @@ class Search:
             for kind in self._kinds:
                 self.trials.hear(kind)
             # what others have in work is theirs to finish, unless they are lost
-            pause, ended = AGAIN, 0
+            pause, watched = AGAIN, 0
             while not self._pass() or self._hears():
-                pause = AGAIN if self._ended > ended else min(2 * pause, SELDOM)
-                ended = self._ended
+                pause = AGAIN if self._watched > watched else min(2 * pause, SELDOM)
+                watched = self._watched
                 time.sleep(pause)
 
     def _hears(self) -> bool:
@@ -245,7 +245,8 @@ class Search:
         self.trials.clock(record)
         for key, value in record.attrs.items():
             trial.set_user_attr(key, value)
-        self.trials.finish(proposals.tell(trial, record.values), record, at)
+        if not self.trials.finish(proposals.tell(trial, record.values), record, at):
+            proposals.forget(at.number)
 
     def _candidate(
         self, trial: optuna.Trial, record: Record, at: At

@@ -136,10 +136,11 @@ class Scoring:
             self._had.add((kind, str(key)))
         if state in ("pruned", "failed") and key is not None:
             self._lost.setdefault((kind, str(key)), attrs)
+
+    def compete(self, kind: str, attrs: dict[str, Any]) -> None:
+        """Let later trainings of a kind be judged by this finished one; told of each once."""
         protocol = self.info.training
-        if protocol is None:
-            return
-        if state in ("scored", "pruned") and attrs.get("rungs"):
+        if protocol is not None and attrs["state"] in ("scored", "pruned") and attrs.get("rungs"):
             by_time = protocol.minutes is not None
             cost, epochs = float(attrs[self.info.first]), attrs["epochs"]
             curve = curve_of(cost, attrs["rungs"][0], epochs, by_time)

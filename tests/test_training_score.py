@@ -25,6 +25,7 @@ from archspec.train.recipe import read_recipe
 from reports.frames import troubles
 from reports.page import write_page
 from search.folder import RunFolder
+from search.ledger import Alone
 from search.protocol import make_protocol
 from search.run import Pulse, Search
 from search.scores import find_score
@@ -333,6 +334,28 @@ def test_a_resumed_search_decides_as_the_uninterrupted_one(
             go(RunFolder.open(tmp_path / "parts"), Fake(raises=raises), interrupted(count))
     parts = go(RunFolder.open(tmp_path / "parts"), Fake(raises=raises))
     one, two = lasting(whole.frame()), lasting(parts.frame())
+    pd.testing.assert_frame_equal(one, two[list(one)], check_exact=True)
+
+
+class OfSeveral:
+    """A ledger of several coordinators, of which there is one."""
+
+    def __init__(self) -> None:
+        self._alone = Alone()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._alone, name)
+
+
+def test_a_search_that_others_may_join_prunes_as_one_that_is_alone(tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"trials": 14, "random_trials": 3, "iso": True}
+    alone = go(trained_run(tmp_path / "alone", **changes), Fake())
+    shared = trained_run(tmp_path / "shared", **changes)
+    training = fake_training(shared.info.training, Fake())
+    Search(shared, training=training, ledger=OfSeveral()).go()
+    one, two = lasting(alone.frame()), lasting(shared.frame())
+    # with the reasons, which say of how many a network was behind
+    assert one["reason"].str.contains("below the best of 4 trials").any()
     pd.testing.assert_frame_equal(one, two[list(one)], check_exact=True)
 
 

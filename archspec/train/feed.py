@@ -167,7 +167,9 @@ class Feed:
                     pixels.to(self.device, non_blocking=True),
                     labels.to(self.device, non_blocking=True),
                 )
-                if self._keys.batches is not keys or self._loading is None:
+                if self._loading is None:
+                    raise RuntimeError("the Feed was closed while it was read")
+                if self._keys.batches is not keys:
                     raise RuntimeError("a Feed's workers serve one iteration at a time")
         except DataError as error:
             # a worker's error comes with its traceback, whose last line says what is wrong

@@ -63,7 +63,7 @@ SMALL = Size(
     epochs=4,
     seeds=3,
     judged=4,
-    ladder="60 by train for 4 epochs on 5,000 images, "
+    ladder="40 by train for 4 epochs on 5,000 images, "
     "6 by train for 4 epochs with 2 seeds on 5,000 images",
 )
 #: to see that all of it works, on two cores in minutes; what comes of it means nothing

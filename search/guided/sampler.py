@@ -37,8 +37,8 @@ USED = 0.5
 START_OF = 8
 #: points by chance and points near the best, for one proposal, and those near the most promising
 FRESH, NEAR, NEARER = 96, 160, 64
-#: where networks are fitted, which takes long: of three times as many points those that promise
-#: most before their costs are known
+#: where networks are fitted, which takes long: of twice as many points those that promise most
+#: before their costs are known
 FITTED = 8
 #: the best so far whose surroundings are looked at, and the most promising
 PARENTS, PROMISING = 5, 6
