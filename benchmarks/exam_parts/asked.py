@@ -1,6 +1,6 @@
 """What an exam is asked: its sizes, and the folder that remembers them between sittings.
 
-OUT/exam.json           data, size, seed: the same in every sitting
+OUT/exam.json           data, size with all that it means, seed: the same in every sitting
 OUT/clock.json          seconds that the search and random search ran, over all sittings
 OUT/networks/*.yaml     the families on the budget, and what the searches found
 OUT/search/, OUT/random/  the runs of both searches
@@ -87,21 +87,18 @@ SIZES: dict[SizeName, Size] = {"full": FULL, "small": SMALL, "tiny": TINY}
 class Asked:
     """What an exam was asked when it began; enough to go on with it.
 
-    size_name: which of SIZES. seed: of both searches. The final trainings have seeds 0, 1, ...
+    size_name: which of SIZES, size: what it was then. seed: of both searches. The final trainings
+    have seeds 0, 1, ...
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
     data: str
     size_name: SizeName
+    size: Size
     seed: int
     created: str = ""
     versions: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def size(self) -> Size:
-        """How large it is."""
-        return SIZES[self.size_name]
 
 
 def open_exam(out: Path, data: str | None, size_name: SizeName, seed: int) -> Asked:
@@ -122,12 +119,17 @@ def open_exam(out: Path, data: str | None, size_name: SizeName, seed: int) -> As
                     f"{out} was begun with {name} {before}, not {given}; leave {name} as it was, "
                     "or name another folder by --out"
                 )
+        if known.size != SIZES[size_name]:
+            raise RunError(
+                f"{out} was begun when --size {size_name} was {size_words(known.size)}; name "
+                "another folder by --out"
+            )
         return known
     if data is None:
         raise RunError("an exam begins with --data, such as a folder with CIFAR-10 as parquet")
     _check_data(data, SIZES[size_name])
     make_folder(out, "exam.json")
-    asked = Asked(data, size_name, seed, now(), versions_of(WATCHED))
+    asked = Asked(data, size_name, SIZES[size_name], seed, now(), versions_of(WATCHED))
     with written(out):
         write_whole(out / "exam.json", json.dumps(asdict(asked), indent=1))
     return asked
