@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-import time
+import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -39,16 +41,21 @@ def score(probe):
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with a score in it."""
-    (tmp_path / "scores_never.py").write_text(NEVER)
+def never(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """NEVER in the working folder, in a module that no test had before."""
+    name = f"scores_never_{next(_COUNT)}"
+    (tmp_path / f"{name}.py").write_text(NEVER)
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    return f"{name}:score"
 
 
-def test_a_search_whose_trials_all_fail_ends_with_the_reason(here: Path) -> None:
-    command = ["search", str(tiny_space(here)), "--budget", f"{BUDGET:.0f}FLOPs"]
-    command += ["--score", "scores_never:score", "--trials", "500", "--random", "100"]
+_COUNT = itertools.count()
+
+
+def test_a_search_whose_trials_all_fail_ends_with_the_reason(tmp_path: Path, never: str) -> None:
+    command = ["search", str(tiny_space(tmp_path)), "--budget", f"{BUDGET:.0f}FLOPs"]
+    command += ["--score", never, "--trials", "500", "--random", "100"]
     command += [
         "--sampler",
         "random",
@@ -56,32 +63,33 @@ def test_a_search_whose_trials_all_fail_ends_with_the_reason(here: Path) -> None
         "--device",
         "cpu",
         "--out",
-        str(here / "run"),
+        str(tmp_path / "run"),
     ]
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 1, done.output
     assert re.search(r"^\d\d failed, such as: .*ValueError: no score$", done.stdout, re.M)
-    frame = RunFolder.open(here / "run").frame()
+    frame = RunFolder.open(tmp_path / "run").frame()
     assert list(frame["kind"]) == ["search"] * HOPELESS
     assert set(frame["state"]) <= {"failed", "infeasible"}
     # whoever mends the score goes on to what was asked for
-    (here / "mended").touch()
-    again = CliRunner().invoke(app, ["resume", str(here / "run"), "--trials", "3"])
+    (tmp_path / "mended").touch()
+    again = CliRunner().invoke(app, ["resume", str(tmp_path / "run"), "--trials", "3"])
     assert again.exit_code == 0, again.output
-    assert (RunFolder.open(here / "run").frame()["state"] == "scored").sum() >= 3
+    assert (RunFolder.open(tmp_path / "run").frame()["state"] == "scored").sum() >= 3
 
 
 @pytest.mark.slow
-def test_stopped_and_gone_on_with_it_ends_at_the_same_trial(here: Path) -> None:
+def test_stopped_and_gone_on_with_it_ends_at_the_same_trial(tmp_path: Path, never: str) -> None:
     changes: dict[str, Any] = {
-        "score": "scores_never:score",
+        "score": never,
         "device": "cpu",
         "trials": 100,
         "sampler": "random",
     }
-    whole = made_run(here / "whole", **changes)
+    whole = made_run(tmp_path / "whole", **changes)
     Search(whole).go()
-    parts = made_run(here / "parts", **changes)
+    assert set(whole.frame()["state"]) <= {"failed", "infeasible"}
+    parts = made_run(tmp_path / "parts", **changes)
     for count in (7, 20):
         with pytest.raises(KeyboardInterrupt):
             Search(RunFolder.open(parts.path), interrupt_after(count)).go()
@@ -116,25 +124,33 @@ def test_the_seconds_of_all_measurements_of_a_trial_add_up(tmp_path: Path) -> No
 
 
 class Crowd(Inline):
-    """Three workers, the first of whom is the slowest: trials end from the last to the first."""
+    """Three workers, of whom always the last to begin ends next, once all three have begun and the
+    trial of whoever ended before is counted."""
 
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(3)
-        self._begun = 0
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self._pool = pool
+        self._begun: list[threading.Event] = []
 
     @property
     def slots(self) -> int:
         return 3
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        self._begun += 1
-        slow = 0.4 - 0.1 * (self._begun % 4)
+        ended = threading.Event()
+        self._begun.append(ended)
 
         def late() -> Any:
-            time.sleep(slow)
+            assert ended.wait(60), "one that ended was not counted"
             return fn(*args, **kwargs)
 
-        return self._pool.submit(late)
+        future = self._pool.submit(late)
+        if len(self._begun) == 3:
+            self.end_one()
+        return future
+
+    def end_one(self) -> None:
+        if self._begun:
+            self._begun.pop().set()
 
 
 def test_those_of_a_list_are_counted_as_they_end(tmp_path: Path) -> None:
@@ -155,10 +171,15 @@ def test_those_of_a_list_are_counted_as_they_end(tmp_path: Path) -> None:
             Item(number, Record({"reason": None}), begin, lambda had=had: had)  # type: ignore[misc]
         )
     events: list[Event] = []
-    search = Search(folder, events.append, workers=Crowd())
-    search.trials.listed("shipped", items)
-    assert sorted(event.number for event in events) == [0, 1, 2, 4, 5, 6]
-    assert [event.number for event in events] != [0, 1, 2, 4, 5, 6]
+    with ThreadPoolExecutor(3) as pool:
+        crowd = Crowd(pool)
+
+        def watch(event: Event) -> None:
+            events.append(event)
+            crowd.end_one()
+
+        Search(folder, watch, workers=crowd).trials.listed("shipped", items)
+    assert [event.number for event in events] == [2, 1, 4, 5, 6, 0]
     assert [event.done for event in events] == [2, 3, 4, 5, 6, 7]
     assert {event.wanted for event in events} == {7}
 

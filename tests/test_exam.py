@@ -123,6 +123,11 @@ def test_a_folder_goes_on_as_it_began_and_says_what_differs(tmp_path: Path) -> N
     ):
         with pytest.raises(RunError, match=words):
             open_exam(out, *given)
+    kept = json.loads((out / "exam.json").read_text())
+    kept["size"]["epochs"] = 6
+    (out / "exam.json").write_text(json.dumps(kept))
+    with pytest.raises(RunError, match="was begun when --size tiny was 20MFLOPs, .* 6 epochs"):
+        open_exam(out, None, "tiny", 0)
 
 
 def test_an_exam_needs_data_and_a_folder_of_its_own(tmp_path: Path) -> None:
@@ -141,7 +146,8 @@ def test_an_exam_needs_data_and_a_folder_of_its_own(tmp_path: Path) -> None:
     assert {file.name for file in tmp_path.iterdir()} == {"two", "thesis.tex"}
 
 
-def test_the_ladder_is_one_and_its_highest_rung_is_what_random_search_trains_by() -> None:
+def test_the_highest_rung_has_the_epochs_and_images_that_random_search_trains_by() -> None:
+    """Its seeds may be more."""
     from search.ladder import parse_sentence
 
     for size in part("asked").SIZES.values():

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import optuna
 import pytest
+from coordinators import LATE, go, going, log_of, told, until
 from postgres_server import Server, postgres
 from tiny_runs import FEW, lasting, made_info, tiny_space
 from typer.testing import CliRunner, Result
@@ -27,16 +24,10 @@ from search.run import MOST_PROPOSALS, Event, Search
 from search.space import Space
 
 pytestmark = pytest.mark.postgresql
-ROOT = Path(__file__).resolve().parents[1]
 #: a score that takes a while, and says on a line who was scored
 SLOW = """\
-import os, time
-from pathlib import Path
-from search.record import architecture_key
-
 def slow(probe):
-    with Path(__file__).with_name("scored").open("a") as log:
-        log.write(f"{architecture_key(probe.spec)} {os.getpid()}\\n")
+    tell(probe)
     time.sleep(0.1)
     return float(probe.plan.stages[0].shape.channels)
 """
@@ -58,12 +49,6 @@ def shared_run(path: Path, address: str, **changes: object) -> RunFolder:
     folder = RunFolder.create(path, on_storage(info, address, path.name))
     publish(folder)
     return folder
-
-
-def go(folder: RunFolder) -> None:
-    ledger = folder.ledger(lambda text: None)
-    Search(folder, ledger=ledger).go()
-    ledger.close()
 
 
 def join(*arguments: object) -> Result:
@@ -207,9 +192,7 @@ def test_who_is_at_work_hears_of_fewer_trials(server: Server, tmp_path: Path) ->
             other.ask_for(5)
             publish(other, asked=True)
 
-    ledger = folder.ledger(lambda text: None)
-    Search(folder, watch, ledger=ledger).go()
-    ledger.close()
+    go(folder, watch)
     assert max(met) == 5
     assert RunFolder.open(folder.path).info.trials == 5
 
@@ -218,29 +201,17 @@ def test_who_is_at_work_hears_of_fewer_trials(server: Server, tmp_path: Path) ->
 def test_a_joined_search_outlives_a_coordinator_that_is_killed(
     server: Server, tmp_path: Path
 ) -> None:
-    (tmp_path / "pace.py").write_text(SLOW)
+    (tmp_path / "pace.py").write_text(log_of(together=2) + SLOW)
     address = server.database()
     first = shared_run(tmp_path / "run", address, trials=40, score="pace:slow", device="cpu")
-    script = tmp_path / "go_on.py"
-    script.write_text(
-        "import sys; from pathlib import Path\n"
-        "from archspec.cli.search_runs import resume_search\n"
-        "resume_search(Path(sys.argv[1]), None, True)\n"
-    )
-    RunFolder.create(tmp_path / "joined", first.info)
+    second = RunFolder.create(tmp_path / "joined", first.info)
     with ExitStack() as leaving:
-        one, two = (
-            leaving.enter_context(going([sys.executable, script, tmp_path / name], tmp_path))
-            for name in ("run", "joined")
-        )
-        end = time.monotonic() + 120
-        while len(first.trials("search")) < 15:
-            assert time.monotonic() < end, "waited in vain"
-            assert one.poll() is two.poll() is None
-            time.sleep(0.1)
+        one, two = (leaving.enter_context(going(folder)) for folder in (first, second))
+        until(lambda: len(first.trials("search")) >= 15 or {one.poll(), two.poll()} != {None})
+        assert one.poll() is two.poll() is None
         before = {trial.user_attrs["number"] for trial in first.trials("search")}
         one.kill()
-        assert two.wait(240) == 0
+        assert two.wait(LATE) == 0
     frame = first.frame()
     searched = frame[frame["kind"] == "search"]
     assert before <= set(searched["number"])
@@ -248,24 +219,8 @@ def test_a_joined_search_outlives_a_coordinator_that_is_killed(
     scored = searched[searched["state"] == "scored"]
     assert len(scored) >= 40
     assert scored["spec"].map(lambda text: text.partition("\n")[2]).is_unique  # but for its name
-    lines = (tmp_path / "scored").read_text().splitlines()
-    assert len({line.split()[1] for line in lines}) == 2
+    scorings = told(tmp_path)
+    assert {pid for _, pid in scorings} == {one.pid, two.pid}
     # what was under way is begun again; and a network of one kind may be met in the other
-    again = Counter(line.split()[0] for line in lines).most_common(2)
+    again = Counter(key for key, _ in scorings).most_common(2)
     assert [times for _, times in again] in ([1, 1], [2, 1])
-
-
-@contextmanager
-def going(command: list[object], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that does not outlive the test."""
-    process = subprocess.Popen(
-        [str(word) for word in command],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.DEVNULL,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()

@@ -4,20 +4,17 @@ nothing is lost or scored twice, and those climb who would with one coordinator 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import signal
-import subprocess
-import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from coordinators import LATE, go, going, log_of, told, until
 from optuna.trial import create_trial
 from postgres_server import Server, postgres
 from ray_cluster import two_nodes
@@ -32,19 +29,12 @@ from search.rungs import RungInfo
 from search.space import Space
 from search.workers import Workers, WorkersAsked, open_workers
 
-ROOT = Path(__file__).resolve().parents[1]
-#: seconds after which something that should have happened has not
-LATE = 240
 #: three scores that have nothing to do with each other, and say whom they were asked of
 SCORES = """\
-import hashlib, os, time
-from pathlib import Path
-from search.record import architecture_key
+import hashlib
 
 def _score(rung, probe, seconds):
-    key = architecture_key(probe.spec)
-    with Path(__file__).with_name("scored").open("a") as log:
-        log.write(f"{rung} {key} {os.getpid()}\\n")
+    key = tell(probe, rung)
     time.sleep(seconds)
     return float(int(hashlib.sha256(f"{rung} {key}".encode()).hexdigest()[:8], 16))
 
@@ -65,9 +55,13 @@ def made_score(rung: str, key: str) -> float:
     return float(int(hashlib.sha256(f"{rung} {key}".encode()).hexdigest()[:8], 16))
 
 
-def asked(folder: Path, module: str, seconds: float = 0.0, **changes: Any) -> RunInfo:
-    """A search of three rungs, whose scores are in a module of this name in the folder."""
-    (folder / f"{module}.py").write_text(SCORES.replace("SECONDS", str(seconds)))
+def asked(
+    folder: Path, module: str, seconds: float = 0.0, together: int = 1, **changes: Any
+) -> RunInfo:
+    """A search of three rungs, whose scores are in a module of this name in the folder; together:
+    coordinators that begin before any trial ends."""
+    text = log_of(together) + SCORES.replace("SECONDS", str(seconds))
+    (folder / f"{module}.py").write_text(text)
     above = tuple(
         RungInfo(COUNTS[kind], f"{module}:{name}", name, name, 4, "cpu")
         for kind, name in (("rung2", "two"), ("rung3", "three"))
@@ -129,45 +123,7 @@ def _key(spec: str) -> str:
 
 def scorings(folder: Path) -> Counter[str]:
     """How often each rung scored each network."""
-    lines = (folder / "scored").read_text().splitlines()
-    return Counter(line.rpartition(" ")[0] for line in lines)
-
-
-def go(folder: RunFolder, watch: Callable[[Event], None] = lambda event: None) -> None:
-    with closing(folder.ledger(lambda text: None)) as ledger:
-        Search(folder, watch, ledger=ledger).go()
-
-
-def until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + LATE
-    while not true():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
-
-
-@contextmanager
-def going(folder: RunFolder, **helpers: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """A coordinator of its own, as `archspec resume` is; it does not outlive the test."""
-    script = folder.path.parent / "go_on.py"
-    script.write_text(
-        "import sys, json; from pathlib import Path\n"
-        "from archspec.cli.search_runs import resume_search\n"
-        "from search.workers import WorkersAsked\n"
-        "if __name__ == '__main__':\n"
-        "    asked = WorkersAsked(**json.loads(sys.argv[2]))\n"
-        "    resume_search(Path(sys.argv[1]), None, True, asked)\n"
-    )
-    process = subprocess.Popen(
-        [sys.executable, str(script), str(folder.path), json.dumps(helpers)],
-        cwd=folder.path.parent,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
+    return Counter(scored for scored, _ in told(folder))
 
 
 # PostgreSQL ---------------------------------------------------------------------------------------
@@ -380,19 +336,21 @@ def test_who_waits_for_others_does_little(
 def test_coordinators_killed_on_a_rung_cost_nothing(
     server: Server, tmp_path: Path, killed: str
 ) -> None:
-    first = shared(tmp_path / "run", asked(tmp_path, "steps", 0.5), server.database())
+    info = asked(tmp_path, "steps", 0.5, together=2)
+    first = shared(tmp_path / "run", info, server.database())
     second = RunFolder.create(tmp_path / "joined", first.info)
     with ExitStack() as leaving:
         one, two = (leaving.enter_context(going(folder)) for folder in (first, second))
-        until(lambda: len(first.trials("rung2")) >= 3 or one.poll() is not None)
+        until(lambda: len(first.trials("rung2")) >= 3 or {one.poll(), two.poll()} != {None})
         assert one.poll() is two.poll() is None
+        at_work = {pid for _, pid in told(tmp_path)}
         one.kill()
         if killed == "both":
             two.kill()
         before = first.frame()
         if killed == "both":
             two.wait()
-            leaving.enter_context(going(first)).wait(LATE)
+            assert leaving.enter_context(going(first)).wait(LATE) == 0
         else:
             assert two.wait(LATE) == 0
     assert 3 <= (before["kind"] == "rung2").sum() < COUNTS["rung2"]
@@ -404,7 +362,7 @@ def test_coordinators_killed_on_a_rung_cost_nothing(
     # what was under way when killed is begun again; a network of the baseline may be the search's
     again = scorings(tmp_path)
     assert sum(again.values()) - len(again) <= (2 if killed == "both" else 1)
-    assert len({line.split()[2] for line in (tmp_path / "scored").read_text().splitlines()}) > 1
+    assert at_work == {one.pid, two.pid}
 
 
 # Workers ------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import optuna
 import pytest
+from coordinators import LATE, until
 from optuna.trial import FrozenTrial, create_trial
 from postgres_server import Server, postgres
 
@@ -28,8 +29,6 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 KIND = "search"
 #: started anew, as a coordinator on another machine is
 SPAWN = multiprocessing.get_context("spawn")
-#: tests that wait give up after so many seconds
-LONG = 30.0
 
 
 @pytest.fixture(scope="module")
@@ -84,13 +83,6 @@ def at(address: str) -> Table:
 
 def trial(number: int) -> FrozenTrial:
     return create_trial(values=[float(number)], user_attrs={"number": number})
-
-
-def until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + LONG
-    while not true():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
 
 
 def test_on_sqlite_one_works_alone(tmp_path: Path) -> None:
@@ -220,7 +212,7 @@ def test_turns_are_one_after_the_other(server: Server, sit: Sit) -> None:
         waiting.start()
         until(lambda: bool(server.ask("SELECT pid FROM pg_locks WHERE NOT granted")))
         order.append("one")
-    waiting.join(LONG)
+    waiting.join(LATE)
     assert order == ["one", "two"]
 
 
@@ -257,7 +249,7 @@ def sit_down_and_hang(address: str, ready: str) -> None:
     assert table.write(0)
     with table.ledger.turn():
         Path(ready).touch()
-        time.sleep(LONG)
+        time.sleep(LATE)
 
 
 @pytest.mark.postgresql
@@ -266,7 +258,7 @@ def test_a_coordinator_killed_in_its_turn_frees_what_it_had(
 ) -> None:
     address, ready = server.database(), tmp_path / "ready"
     one = sit(address)
-    killed = SPAWN.Process(target=sit_down_and_hang, args=(address, str(ready)))
+    killed = SPAWN.Process(target=sit_down_and_hang, args=(address, str(ready)), daemon=True)
     killed.start()
     until(ready.exists)
     assert one.ledger.claimed(KIND) == {1: "k1"}
@@ -385,7 +377,7 @@ def test_three_write_all_numbers_once_though_one_is_killed(
     assert going[0].pid is not None
     os.kill(going[0].pid, signal.SIGKILL)
     for process in going:
-        process.join(LONG)
+        process.join(LATE)
     assert [process.exitcode for process in going] == [-signal.SIGKILL, 0, 0]
     assert sorted(watching.written) == list(range(WANTED))
     # an architecture is begun again only where its scorer was killed
