@@ -85,7 +85,10 @@ def _values(trials: Sequence[FrozenTrial], objectives: Sequence[str]) -> Array:
     """Values (n, objectives) of ended trials, all minimised; nan where none is known."""
     signs = [-1.0 if direction(key) == "maximize" else 1.0 for key in objectives]
     found = np.full((len(trials), len(objectives)), np.nan)
-    stopped = Stopped([one.user_attrs for one in trials if one.state == TrialState.COMPLETE])
+    whole = [trial.user_attrs for trial in trials if trial.state == TrialState.COMPLETE]
+    if not whole:
+        return found
+    stopped = Stopped(whole)
     for row, trial in enumerate(trials):
         attrs = trial.user_attrs
         if trial.state == TrialState.COMPLETE:
@@ -95,10 +98,8 @@ def _values(trials: Sequence[FrozenTrial], objectives: Sequence[str]) -> Array:
                 guess = stopped.score(attrs) if key == "score" else attrs.get(key)
                 if guess is not None:
                     found[row, column] = signs[column] * float(guess)
-    if any(trial.state == TrialState.COMPLETE for trial in trials):
-        poor = np.nanquantile(found, 1 - POOR, axis=0)
-        found = np.where(np.isnan(found), poor, found)
-    return found
+    poor = np.nanquantile(found, 1 - POOR, axis=0)
+    return np.where(np.isnan(found), poor, found)
 
 
 class Stopped:

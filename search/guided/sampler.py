@@ -97,9 +97,8 @@ class GuidedSampler(OnePoint):
                 found = self._new(point, history)
                 if found is not None and found.used >= USED:
                     return point
-        points = list(
-            self._untaken(history, START_OF if fitted or len(self._objectives) == 1 else 1)
-        )
+        several = fitted or len(self._objectives) == 1
+        points = list(self._untaken(history, START_OF if several else 1))
         if not points:
             return None
         if fitted:
