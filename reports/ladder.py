@@ -149,7 +149,7 @@ def _rung(
         number,
         asked.trials,
         came,
-        asked.score if kind == "search" else info.ladder[number - 2].said,
+        info.said(kind),
         asked.score_label,
         {int(of): int(row) for of, row in zip(here["number"], here["row"], strict=True)},
         scores,

@@ -152,6 +152,27 @@ class RunInfo:
             training=rung.training,
         )
 
+    def said(self, kind: str) -> str:
+        """The score of a rung, `search` being the first one's kind, in a ladder's words."""
+        from search.ladder import Rung, words
+
+        if kind in self.rungs:
+            return self.ladder[self.rungs.index(kind)].said
+        told = self.training
+        if told is None:
+            return self.score
+        seeds = told.seeds if told.seeds > 1 else None
+        return words(
+            Rung(
+                count=self.trials,
+                score=self.score,
+                epochs=told.epochs,
+                minutes=told.minutes,
+                seeds=seeds,
+                images=told.images,
+            )
+        )
+
     @property
     def places(self) -> tuple[str, ...]:
         """The devices of all rungs, the last one first; `text` where nothing is built."""

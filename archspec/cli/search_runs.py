@@ -70,8 +70,10 @@ def opening(info: RunInfo) -> str:
     seen = f"on {info.data}, {built[0]}" if built else "read off the text"
     score = f"score {info.score} {seen}"
     if info.ladder:
-        rungs = [(info.trials, info.score), *((rung.count, rung.said) for rung in info.ladder)]
-        score = f"ladder {', '.join(f'{count:,} by {said}' for count, said in rungs)}; {seen}"
+        counts = (info.trials, *(rung.count for rung in info.ladder))
+        kinds = zip(counts, ("search", *info.rungs), strict=True)
+        rungs = ", ".join(f"{count:,} by {info.said(kind)}" for count, kind in kinds)
+        score = f"ladder {rungs}; {seen}"
     return (
         f"{info.title} under {' and '.join(map(str, info.budgets))} (FLOPs are multiply-adds), "
         f"{score}, seed {info.seed}"
