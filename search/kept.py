@@ -8,14 +8,16 @@ sections III-A and III-B).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import moocore
 import numpy as np
 from numpy.typing import NDArray
-from optuna.trial import FrozenTrial
 
 from search.metrics import direction
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
 
 Array = NDArray[np.float64]
 
