@@ -19,7 +19,7 @@ from search.workers.ray_actors import room
 from search.workers.shares import gpus_at_hand, shares
 
 #: seconds after which something that should have happened has not
-LATE = 30
+LATE = 90
 
 
 def alive(pid: int) -> bool:
