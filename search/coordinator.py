@@ -199,8 +199,9 @@ class Coordinator:
                     if item.finished():
                         continue
                     if not self.ledger.claim(kind, item.number, ""):
-                        if item.number not in self.ledger.claimed(kind):
-                            # written, but as another network: by a version with another list
+                        if self.ledger.written(kind, item.number):
+                            # if it is not heard of in the end, it was written as another network,
+                            # by a version with another list
                             gone.add(item.number)
                         continue
                 return self._item(item, At(kind, item.number, len(items), listed=True))

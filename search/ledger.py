@@ -80,6 +80,8 @@ _KIND = "study_id = (SELECT study_id FROM studies WHERE study_name = %(name)s)"
 _MINE = "owner = ANY(%(mine)s::integer[])"
 #: our own claim of a number, done or not
 _OURS = f"FROM archspec_claims c WHERE {_KIND} AND number = %(number)s AND {_MINE}"
+#: a number's claim that is done
+_WRITTEN = f"FROM archspec_claims c WHERE {_KIND} AND number = %(number)s AND done"
 #: a claim of it that gives way: our own, or one whose owner is gone, of the key, too
 _FREE = f"""DELETE FROM archspec_claims c WHERE {_KIND} AND NOT done
     AND ((number = %(number)s AND ({_MINE} OR NOT {_LIVES}))
@@ -125,6 +127,9 @@ class Ledger(Protocol):
 
     def owns(self, kind: str, number: int) -> bool:
         """Whether a claim is still ours; not where the connection was lost and another took it."""
+
+    def written(self, kind: str, number: int) -> bool:
+        """Whether a trial of this number was written, by whomever."""
 
     def write(self, kind: str, number: int, study: optuna.Study, trial: FrozenTrial) -> bool:
         """Add a finished trial and end its claim, both or neither, however often connections are
@@ -177,6 +182,10 @@ class Alone:
     def owns(self, kind: str, number: int) -> bool:
         """Always."""
         return True
+
+    def written(self, kind: str, number: int) -> bool:
+        """Not known here, where claims are granted."""
+        return False
 
     def write(self, kind: str, number: int, study: optuna.Study, trial: FrozenTrial) -> bool:
         """Add a finished trial; a file that is locked is waited for."""
@@ -271,6 +280,10 @@ class Shared:
     def owns(self, kind: str, number: int) -> bool:
         """Whether a claim is still ours; not where the connection was lost and another took it."""
         return self._any(f"SELECT {_OURS} AND NOT done", kind, number)
+
+    def written(self, kind: str, number: int) -> bool:
+        """Whether a trial of this number was written, by whomever."""
+        return self._any(f"SELECT {_WRITTEN}", kind, number)
 
     def write(self, kind: str, number: int, study: optuna.Study, trial: FrozenTrial) -> bool:
         """Add a finished trial and end its claim, both or neither; whether it was done."""

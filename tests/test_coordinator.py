@@ -21,7 +21,7 @@ from archspec.cli.main import app
 from archspec.plan import NetworkPlan
 from archspec.planning import plan_network
 from archspec.spec import NetworkSpec, read_spec
-from search.coordinator import HOPELESS, At, Event, Item
+from search.coordinator import HOPELESS, At, Coordinator, Event, Item
 from search.folder import RunFolder
 from search.ledger import Alone
 from search.measuring import Measuring, hardware_of
@@ -207,3 +207,30 @@ def test_what_a_rung_took_is_all_that_passed(
     assert (
         frame["seconds"].tolist() == frame[parts].drop(columns="seconds.wall").sum(axis=1).tolist()
     )
+
+
+class Taken(Alone):
+    """A ledger whose numbers are all another coordinator's: done, or in work."""
+
+    def __init__(self, done: bool) -> None:
+        super().__init__()
+        self.done = done
+
+    def claim(self, kind: str, number: int, key: str) -> bool:
+        return False
+
+    def written(self, kind: str, number: int) -> bool:
+        return self.done
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_a_listed_number_that_was_written_as_another_network_is_waited_for_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, done: bool
+) -> None:
+    monkeypatch.setattr(Coordinator, "shared", True)
+    folder = made_run(tmp_path / "run")
+    trials = Coordinator(
+        folder, folder.info, lambda event: None, lambda pulse: None, ledger=Taken(done)
+    )
+    item = Item(7, Record({"reason": None}), lambda record: None, lambda: False)
+    assert trials.listed("shipped", [item]) == done
