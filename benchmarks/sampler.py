@@ -1,97 +1,122 @@
-"""Which of Optuna's samplers finds the better fronts of the hybrid space in one default budget.
+"""Which sampler finds the better networks of a space: whole searches, each by its own command.
 
-    python benchmarks/sampler.py [--trials 48] [--seeds 16]
+    python benchmarks/sampler.py [--seeds 9] [--samplers guided tpe] [--out DIR] [SEARCH OPTIONS]
 
-The score is read off the text (depth+activations), so that a search takes seconds; targets, fit
-and objectives are those of `archspec search --budget 4.5GFLOPs`. Compared by the area between the
-front and one corner, the ceiling and the lowest score that any sampler met, in the plane of score
-and log2 FLOPs; and by the best score.
+What is not named here goes to `archspec search`; without any, it is `hybrid --budget 4.5GFLOPs
+--score depth+activations --trials 48`, a score that is read off the text, so that a search takes
+seconds. Given again, it goes on. `archspec report DIR/*` draws the searches over each other.
+
+best: the best score of a search, on the highest rung of a ladder. area: between the front and one
+corner, the ceiling and the lowest best score of any search, in octaves of FLOPs times score; of
+searches that trade off FLOPs. Both as mean and deviation over the seeds. before random: how far the
+mean best is before that of random search, with the 95% interval of Welch's t.
 """
 
 from __future__ import annotations
 
 import argparse
-import time
-import warnings
-from math import log2
+import math
+import subprocess
+import sys
+from pathlib import Path
 from statistics import mean, stdev
+from typing import NamedTuple
 
-import optuna
-from optuna.samplers import TPESampler
+import pandas as pd
+from exam_parts.table import lead
 
 from archspec.cli.tables import Column, Table, numbers, print_table
-from archspec.cost import totals
-from archspec.errors import FitError, SpecError
-from search.proposals import SAMPLERS, Proposals, suggest
-from search.run import TARGETS
-from search.scores import Scorer
-from search.space import TARGET, Space
+from reports.frames import scored
+from search.folder import RunFolder
 
-SPACE, CEILING, SCORE = "hybrid", 4.5e9, "depth+activations"
-JOINT = "tpe, multivariate and group"
-COMPARED = ("tpe", JOINT, "nsga2", "random")
+ARCHSPEC = [sys.executable, "-m", "archspec.cli.main"]
+ASKED = ["hybrid", "--budget", "4.5GFLOPs", "--score", "depth+activations", "--trials", "48"]
+#: of baselines a search has none here: random search is a sampler like the others
+ALONE = ("--random", "0", "--no-shipped")
+COMPARED = ("guided", "tpe", "nsga2", "random")
 
-Point = tuple[float, float]  # log2 FLOPs, score
+
+class Found(NamedTuple):
+    """What a search came to. rows: of its highest rung, scored; ceiling: of FLOPs, None where they
+    are no objective."""
+
+    rows: pd.DataFrame
+    ceiling: float | None
+
+    @property
+    def best(self) -> float:
+        """The highest score."""
+        return float(self.rows["score"].max())
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--trials", type=int, default=48, help="scored trials a search")
-    parser.add_argument("--seeds", type=int, default=16, help="searches a sampler")
-    asked = parser.parse_args()
-    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-    SAMPLERS[JOINT] = lambda seed: TPESampler(seed=seed, multivariate=True, group=True)
-    found: dict[str, list[list[Point]]] = {}
-    taken: dict[str, float] = {}
-    for name in COMPARED:
-        started = time.perf_counter()
-        found[name] = [searched(name, seed, asked.trials) for seed in range(asked.seeds)]
-        taken[name] = (time.perf_counter() - started) / asked.seeds
-    floor = min(score for runs in found.values() for run in runs for _, score in run)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
+    parser.add_argument("--seeds", type=int, default=9, help="searches a sampler")
+    parser.add_argument("--samplers", nargs="+", default=COMPARED)
+    parser.add_argument("--out", type=Path, default=Path("runs/sampler"))
+    asked, options = parser.parse_known_args()
+    asked.out.mkdir(parents=True, exist_ok=True)
+    found: dict[str, list[Found]] = {name: [] for name in asked.samplers}
+    # seed by seed, so that an early end leaves as many searches of each
+    for seed in range(asked.seeds):
+        for name in asked.samplers:
+            run = searched(asked.out / f"{name}-{seed}", name, seed, options or ASKED)
+            found[name].append(run)
+    floor = min(run.best for runs in found.values() for run in runs)
+    chance = [run.best for run in found.get("random", ())]
     rows = []
     for name, runs in found.items():
+        best = [run.best for run in runs]
         areas = [area(run, floor) for run in runs]
-        best = [max(score for _, score in run) for run in runs]
-        rows.append([name, *spread(areas), *spread(best), f"{taken[name]:.1f}"])
-    print(f"{SPACE}, {SCORE}, {asked.trials} trials a search, {asked.seeds} seeds; mean, deviation")
-    titles = ("area", "+-", "best score", "+-", "s a search")
+        rows.append([name, spread(best), spread(areas), before(best, chance, name)])
+    print(f"{' '.join(options or ASKED)}; {asked.seeds} searches a sampler")
+    titles = ("best", "area", "before random")
     print_table(Table([Column("sampler"), *numbers(*titles)], rows))
 
 
-def searched(sampler: str, seed: int, trials: int) -> list[Point]:
-    """One search; what could not be fitted counts for nothing."""
-    space, score = Space.read(SPACE), Scorer(SCORE)
-    proposals = Proposals(sampler, (seed, 0), ["score", "flops"])
-    points: list[Point] = []
-    while len(points) < trials:
-        trial = proposals.ask()
-        pick = suggest(trial)
-        share = pick(TARGET, TARGETS)
-        try:
-            fitted = space.onto_budget(space.spec(pick), {"flops": share * CEILING})
-        except (FitError, SpecError):
-            proposals.tell(trial, None)
-            continue
-        flops, value = totals(fitted.plan).flops, score(fitted.spec, fitted.plan).value
-        proposals.tell(trial, (value, flops))
-        points.append((log2(flops), value))
-    return points
+def searched(run: Path, sampler: str, seed: int, options: list[str]) -> Found:
+    """Begin a search or go on with it; what it prints is in a file beside its run folder."""
+    if (run / "run.json").exists():
+        words = ["resume", str(run)]
+    else:
+        words = ["search", *options, *ALONE, "--sampler", sampler, "--seed", str(seed)]
+        words += ["--out", str(run)]
+    with run.with_suffix(".log").open("a") as log:
+        ended = subprocess.run([*ARCHSPEC, *words], stdout=log, stderr=subprocess.STDOUT)
+    if ended.returncode:
+        sys.exit(f"archspec {' '.join(words)} ended with {ended.returncode}; {log.name} says why")
+    folder = RunFolder.open(run)
+    ceiling = folder.info.limits["flops"] if "flops" in folder.info.objectives else None
+    return Found(scored(folder.frame(), ("search", *folder.info.rungs)[-1]), ceiling)
 
 
-def area(points: list[Point], floor: float) -> float:
-    """Area under the front from its first point to the ceiling, octaves of FLOPs times score."""
-    ordered = sorted(points)
-    ends = [flops for flops, _ in ordered[1:]] + [log2(CEILING)]
+def area(run: Found, floor: float) -> float:
+    """Area under the front from its first point to the ceiling, octaves of FLOPs times score; nan
+    where FLOPs are no objective."""
+    if run.ceiling is None:
+        return math.nan
+    points = sorted((math.log2(row.flops), float(row.score)) for row in run.rows.itertuples())
+    ends = [flops for flops, _ in points[1:]] + [math.log2(run.ceiling)]
     best, whole = floor, 0.0
-    for (flops, score), end in zip(ordered, ends, strict=True):
+    for (flops, score), end in zip(points, ends, strict=True):
         best = max(best, score)
         whole += (best - floor) * (end - flops)
     return whole
 
 
-def spread(values: list[float]) -> tuple[str, str]:
+def spread(values: list[float]) -> str:
     """Mean and deviation over the seeds."""
-    return f"{mean(values):.3f}", f"{stdev(values) if len(values) > 1 else 0:.3f}"
+    if any(map(math.isnan, values)):
+        return "–"
+    return f"{mean(values):.2f} ± {stdev(values) if len(values) > 1 else 0:.2f}"
+
+
+def before(best: list[float], chance: list[float], name: str) -> str:
+    """How far a sampler is before random search."""
+    if name == "random" or not chance:
+        return "–"
+    found = lead(best, chance)
+    return f"{found.points:+.2f} ({found.low:+.2f} to {found.high:+.2f})"
 
 
 if __name__ == "__main__":

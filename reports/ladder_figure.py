@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Collection
 from html import escape
 from typing import NamedTuple
@@ -15,7 +16,7 @@ from reports.palette import LIGHT, Palette
 
 #: of a rung that dropped more, a bar stands for them: nobody tells one of a thousand marks
 MOST_MARKS = 600
-#: letters of a score's name under its column
+#: letters of a line under a column, which says its score
 LONGEST = 24
 
 
@@ -66,7 +67,7 @@ def climb_figure(found: list[Rung], palette: Palette = LIGHT) -> go.Figure:
         )
     lowest = max((max(heights.values(), default=1) for heights in columns.values()), default=1)
     figure.update_layout(
-        margin={"l": 60, "r": 24, "t": 44, "b": 56},
+        margin={"l": 60, "r": 24, "t": 44, "b": 72},
         shapes=[_bar(rung, palette) for rung in reached if crowded(rung)],
         xaxis=across(palette, "")
         | {
@@ -81,9 +82,9 @@ def climb_figure(found: list[Rung], palette: Palette = LIGHT) -> go.Figure:
 
 
 def _heading(rung: Rung) -> str:
-    score = rung.said.split(" ")[0]
-    short = score if len(score) <= LONGEST else f"{score[: LONGEST - 1]}…"
-    return f"Rung {rung.number}<br>{escape(short)}"
+    # rungs that train differ in their epochs and seeds, not in the first word
+    lines = textwrap.wrap(rung.said, LONGEST, max_lines=2, placeholder="…")
+    return "<br>".join([f"Rung {rung.number}", *map(escape, lines)])
 
 
 def _heights(rung: Rung) -> dict[int, int]:
