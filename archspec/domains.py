@@ -11,6 +11,8 @@ from archspec.strict import shown
 
 Number = int | float
 MOST_OPTIONS = 1_000
+#: decimals of the values of a range in steps of less than 1
+DIGITS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,10 @@ class Choice:
     def value(self, tag: object) -> Any:
         """The value under a tag."""
         return self.values[self.tags.index(tag)]
+
+    def at_share(self, share: float) -> str | int | float | bool:
+        """The tag at a share in [0, 1) of the way through them."""
+        return self.tags[int(share * len(self.tags))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,19 @@ class Range:
         steps = int((bounded - self.low) / step + 0.5)
         if self.low + steps * step > self.high:
             steps -= 1
-        return self.low + steps * step
+        found = self.low + steps * step
+        # tenths are not exact in binary
+        return found if self.whole else round(found, DIGITS)
+
+    def at_share(self, share: float) -> Number:
+        """The value at a share in [0, 1) of the way from low to high, each step with a share of
+        its own, the first and the last whole ones, too."""
+        step = float(self.step or (1 if self.whole else 0))
+        low = max(self.low - step / 2, self.low / 2) if self.log else self.low - step / 2
+        high = self.high + step / 2
+        if self.log:
+            return self.nearest(low * (high / low) ** share)
+        return self.nearest(low + share * (high - low))
 
 
 Domain = Choice | Range

@@ -105,10 +105,8 @@ def values_of(parameter: str, domain: Domain, name: str) -> list[Any]:
             f"a grid has at most {MOST_POINTS:,} points, but {parameter} of {name} alone has "
             f"{count:,}; take a larger step, or another sampler, such as --sampler tpe"
         )
-    if domain.whole:
-        return [int(domain.low) + step * number for number in range(count)]
-    # tenths are not exact in binary
-    return [round(domain.low + float(domain.step or 0) * number, 9) for number in range(count)]
+    apart = step if domain.whole else float(domain.step or 0)
+    return [domain.nearest(domain.low + apart * number) for number in range(count)]
 
 
 __all__ = ["GRID", "MOST_POINTS", "Point", "all_points", "every_point", "values_of"]

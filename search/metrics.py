@@ -99,7 +99,7 @@ def objectives_of(
     check_objectives(keys)
     if iso and first in keys:
         raise RunError(
-            f"--iso lands every candidate at the limit of {first}, so {first} is no objective; "
+            f"with --iso the limit of {first} is there to be used up, so {first} is no objective; "
             "leave one of both out"
         )
     return tuple(keys)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from archspec.domains import Choice, Domain
+from archspec.domains import Domain
 
 #: points are made by so many at a time, a power of two
 BLOCK = 256
@@ -30,22 +30,9 @@ def sobol_point(
     block, row = divmod(number, BLOCK)
     shares = _block(len(parameters), tuple(stream), block)[row]
     return {
-        name: at_share(domain, float(share))
+        name: domain.at_share(float(share))
         for (name, domain), share in zip(parameters.items(), shares, strict=True)
     }
-
-
-def at_share(domain: Domain, share: float) -> Any:
-    """The value at a share in [0, 1) of the way through a domain."""
-    if isinstance(domain, Choice):
-        return domain.tags[int(share * len(domain.tags))]
-    step = float(domain.step or (1 if domain.whole else 0))
-    # each step has its own share, the first and the last whole ones, too
-    low = max(domain.low - step / 2, domain.low / 2) if domain.log else domain.low - step / 2
-    high = domain.high + step / 2
-    if domain.log:
-        return domain.nearest(low * (high / low) ** share)
-    return domain.nearest(low + share * (high - low))
 
 
 @lru_cache(maxsize=4)
@@ -60,4 +47,4 @@ def _block(dimensions: int, stream: tuple[int, ...], block: int) -> np.ndarray:
     return np.asarray(sequence.random(BLOCK))
 
 
-__all__ = ["at_share", "sobol_point"]
+__all__ = ["sobol_point"]

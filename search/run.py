@@ -38,6 +38,7 @@ from search.grid import GRID, Point
 from search.larger import ONE_SIZE, chosen
 from search.ledger import Ledger
 from search.measuring import measured
+from search.metrics import direction
 from search.proposals import GUIDED, Proposals, check_sampler, suggest
 from search.published import published, published_names
 from search.record import Record
@@ -257,7 +258,9 @@ class Search:
         pick = suggest(trial)
         share = pick(TARGET, TARGETS) if TARGET in self._parameters else 1.0
         aimed = self.info.budgets[0]
-        record.attrs["target"] = share * aimed.limit
+        # throughput is a floor: half of the time is twice the images a second
+        floor = direction(aimed.quantity) == "maximize"
+        record.attrs["target"] = aimed.limit / share if floor else share * aimed.limit
         land = self.space.propose(pick)
         spent = record.attrs["seconds"]
         spent["propose"] += time.perf_counter() - started

@@ -181,13 +181,7 @@ class _Levers(NamedTuple):
 
 def drawn(domain: Domain, rng: random.Random) -> Any:
     """A tag or number of a domain, by chance."""
-    if isinstance(domain, Choice):
-        return rng.choice(domain.tags)
-    assert isinstance(domain, Range)
-    if not domain.whole:
-        return rng.uniform(domain.low, domain.high)
-    step = int(domain.step or 1)
-    return int(domain.low) + step * rng.randint(0, int(domain.high - domain.low) // step)
+    return domain.at_share(rng.random())
 
 
 def _values(domain: Domain, step: int) -> list[int]:

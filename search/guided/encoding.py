@@ -42,7 +42,9 @@ class Encoding:
             for option, tag in enumerate(knob.tags)
         }
         self._below = self._children()
-        self.roots = sum(self._parent(knob.name) is None for knob in self._knobs)
+        self._roots = [
+            place for place, knob in enumerate(self._knobs) if self._parent(knob.name) is None
+        ]
         self._kin = self._shared()
 
     def codes(self, points: Sequence[Point]) -> Array:
@@ -68,7 +70,9 @@ class Encoding:
 
         A knob below an option has its share of what the option's own knob leaves.
         """
-        found = np.where(np.isnan(codes), 0.0, 1.0 / max(self.roots, 1))
+        # a knob that several options tie to one name stands below none, yet not every point has it
+        roots = (~np.isnan(codes[:, self._roots])).sum(1)
+        found = np.where(np.isnan(codes), 0.0, (1.0 / np.maximum(roots, 1))[:, None])
         for place, options in self._below.items():
             for option, children in options.items():
                 rows = codes[:, place] == option

@@ -22,12 +22,14 @@ POOR = 0.1
 class History(NamedTuple):
     """points: of the networks that values are known of, each once, in order of their trials.
     costs: (n, COSTS). values: (n, objectives), all minimised. waiting: points that are being
-    evaluated. keys, names: of networks and points that need not be proposed again."""
+    evaluated, waiting_costs: (m, COSTS). keys, names: of networks and points that need not be
+    proposed again."""
 
     points: list[dict[str, Any]]
     costs: Array
     values: Array
     waiting: list[dict[str, Any]]
+    waiting_costs: Array
     keys: set[str]
     names: set[Name]
 
@@ -44,8 +46,9 @@ def read_history(
     objectives: Sequence[str],
 ) -> History:
     """Read trials; `current` is the number of the one that is asked for."""
-    history = History([], np.empty(0), np.empty(0), [], set(), set())
-    costs: list[list[float]] = []
+    history = History([], np.empty(0), np.empty(0), [], np.empty(0), set(), set())
+    costs: list[tuple[float, ...]] = []
+    waiting_costs: list[tuple[float, ...]] = []
     ended: list[FrozenTrial] = []
     for trial in trials:
         if trial.number == current or not trial.params:
@@ -59,16 +62,19 @@ def read_history(
             if costed is not None and costed.key not in history.keys:
                 history.keys.add(costed.key)
                 history.waiting.append(trial.params)
+                waiting_costs.append(costed.costs)
             continue
-        key = landscape.finished(trial.params, trial.user_attrs)
-        if key is None or key in history.keys:
+        costed = landscape.finished(trial.params, trial.user_attrs)
+        if costed is None or costed.key in history.keys:
             continue
-        history.keys.add(key)
+        history.keys.add(costed.key)
         history.points.append(trial.params)
-        costs.append([float(trial.user_attrs[name]) for name in COSTS])
+        costs.append(costed.costs)
         ended.append(trial)
     return history._replace(
-        costs=np.array(costs).reshape(-1, len(COSTS)), values=_values(ended, objectives)
+        costs=np.array(costs).reshape(-1, len(COSTS)),
+        values=_values(ended, objectives),
+        waiting_costs=np.array(waiting_costs).reshape(-1, len(COSTS)),
     )
 
 
@@ -93,9 +99,13 @@ def _values(trials: Sequence[FrozenTrial], objectives: Sequence[str]) -> Array:
         attrs = trial.user_attrs
         if trial.state == TrialState.COMPLETE:
             found[row] = np.multiply(signs, trial.values)
-        elif attrs.get("state") == "pruned":
+        elif "key" in attrs:
+            # stopped early, or failed: what its text tells of its network holds all the same
+            pruned = attrs.get("state") == "pruned"
             for column, key in enumerate(objectives):
-                guess = stopped.score(attrs) if key == "score" else attrs.get(key)
+                guess = attrs.get(key)
+                if key == "score":
+                    guess = stopped.score(attrs) if pruned else None
                 if guess is not None:
                     found[row, column] = signs[column] * float(guess)
     poor = np.nanquantile(found, 1 - POOR, axis=0)

@@ -53,10 +53,8 @@ def _stage_point(
     matched = False
     for name, domain in own.items():
         word = name.removeprefix(prefix)
-        if word == "width" and stage.width is not None:
-            point[name] = _nearest(domain, stage.width)
-        elif word == "depth":
-            point[name] = _nearest(domain, stage.depth)
+        if word in ("width", "depth"):
+            point[name] = _nearest(domain, stage.width if word == "width" else stage.depth)
         elif isinstance(domain, Choice) and "=" not in word and word.startswith("block"):
             tag = _made_of(domain, stage.units)
             if tag is None:
@@ -64,7 +62,8 @@ def _stage_point(
             matched = True
             point[name] = tag
             point |= _inside(own, f"{name}={tag}", stage.knobs)
-    return point if matched else None
+    said = {name: value for name, value in point.items() if value is not None}
+    return said if matched else None
 
 
 def _made_of(domain: Choice, units: tuple[str, ...]) -> Any:
@@ -87,21 +86,22 @@ def _inside(own: Mapping[str, Domain], stem: str, knobs: Knobs) -> dict[str, Any
             # an option that is named after its unit leaves the unit out
             unit = words[-2] if len(words) > 1 and not words[-2].isdigit() else stem.split("=")[-1]
             value = knobs.get((unit, words[-1]))
-            if value is not None:
-                point[name] = _nearest(domain, value)
-    return {name: value for name, value in point.items() if value is not None}
+            point[name] = None if value is None else _nearest(domain, value)
+    return point
 
 
 def _nearest(domain: Domain, value: Any) -> Any:
-    """The domain's value nearest to another; None where they cannot be compared."""
-    if isinstance(domain, Choice):
-        if value in domain.tags:
-            return domain.tags[domain.tags.index(value)]
-        numbers = [tag for tag in domain.tags if type(tag) in (int, float)]
-        if type(value) not in (int, float) or not numbers:
-            return None
-        return min(numbers, key=lambda tag: abs(tag - value))
-    return domain.nearest(value) if type(value) in (int, float) else None
+    """The tag or number of the domain nearest to a value; None where they cannot be compared."""
+    number = type(value) in (int, float)
+    if not isinstance(domain, Choice):
+        return domain.nearest(value) if number else None
+    if value in domain.values:
+        return domain.tags[domain.values.index(value)]
+    tags = zip(domain.tags, domain.values, strict=True)
+    numbers = [(tag, told) for tag, told in tags if type(told) in (int, float)]
+    if not number or not numbers:
+        return None
+    return min(numbers, key=lambda item: abs(item[1] - value))[0]
 
 
 def _units(tree: Any) -> Iterator[str]:

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple, Protocol
 from archspec.cost import totals
 from archspec.domains import Domain
 from archspec.errors import FitError, SpecError
-from archspec.planning import plan_network
 from archspec.template import Pick, Template
 from search.descent import below
 from search.grid import Point
@@ -61,8 +60,8 @@ class Landscape(Protocol):
     def cost(self, point: Point) -> Costed | None:
         """A point's network, None where it cannot be had within the limits."""
 
-    def finished(self, point: Point, attrs: Mapping[str, Any]) -> str | None:
-        """The key of a finished trial's network; None where there was none."""
+    def finished(self, point: Point, attrs: Mapping[str, Any]) -> Costed | None:
+        """A finished trial's network; None where there was none within the limits."""
 
     def known(self) -> list[dict[str, Any]]:
         """Points like networks that people made; some parameters may be missing."""
@@ -72,9 +71,9 @@ class SpaceLandscape:
     """The landscape of a space under limits.
 
     parameters: the space's, and `target` where a candidate may aim below a limit. limits: ceilings
-    of flops, params, activations or traffic; with none everything fits as it was picked. aim: the
-    limit that `target` is a share of; None where it is a share of what is measured. guess: the
-    limits are where a measurement may lead, so the nearest network below them is looked at.
+    of flops, params, activations or traffic, at least one. aim: the limit that `target` is a share
+    of; None where it is a share of what is measured. guess: the limits are where a measurement may
+    lead, so the nearest network below them is looked at.
     """
 
     def __init__(
@@ -86,6 +85,7 @@ class SpaceLandscape:
         guess: bool = False,
     ) -> None:
         self._space, self._limits, self._aim = space, dict(limits), aim
+        self._guess = guess
         self._propose = partial(below, space) if guess else space.propose
         self._parameters = dict(parameters)
         fill = space.rules.fill if isinstance(space, RuleSpace) else Template(space.tree).fill
@@ -102,7 +102,7 @@ class SpaceLandscape:
     @property
     def cheap(self) -> bool:
         """Whether nothing is fitted."""
-        return not (self._space.fits and self._limits)
+        return not self._space.fits
 
     def point(self, pick: Pick) -> dict[str, Any]:
         """The parameters that a trial has which picks so."""
@@ -137,18 +137,19 @@ class SpaceLandscape:
             return found
         raise type(found)(str(found))
 
-    def finished(self, point: Point, attrs: Mapping[str, Any]) -> str | None:
-        """The key of a finished trial's network; None where there was none.
+    def finished(self, point: Point, attrs: Mapping[str, Any]) -> Costed | None:
+        """A finished trial's network; None where there was none within the limits.
 
         Where nothing is fitted the network is planned again, which is cheap, for it may compute
-        what another text does; else the architecture is what was recorded.
+        what another text does; else the architecture is what was recorded. One that broke a limit
+        when it was measured has no record, but its like is on the guess.
         """
         if attrs.get("key") is None:
-            return None
+            return self.cost(point) if self._guess else None
         if self.cheap:
-            costed = self.cost(point)
-            return None if costed is None else costed.key
-        return str(attrs["key"])
+            return self.cost(point)
+        costs = tuple(float(attrs[name]) for name in COSTS)
+        return Costed(str(attrs["key"]), costs, float(attrs["used"]))
 
     def known(self) -> list[dict[str, Any]]:
         """Points like the shipped networks."""
@@ -160,10 +161,6 @@ class SpaceLandscape:
         limits = dict(self._limits)
         if TARGET in point and self._aim is not None:
             limits[self._aim] *= point[TARGET]
-        if not limits and isinstance(self._space, Space):
-            # only a measurement tells whether it is too large
-            spec = self._space.spec(lambda name, _: point[name])
-            return Candidate(spec, plan_network(spec), 0.0)
         return self._propose(lambda name, _: point[name])(limits)
 
     def _told(self, found: Candidate) -> Costed:

@@ -9,7 +9,6 @@ from typing import Any
 from archspec.domains import Choice, Domain, Range
 from search.grid import Point
 from search.guided.landscape import Landscape
-from search.quasi_random import at_share
 
 #: of the moves, those that change two knobs at once
 TWICE = 0.4
@@ -25,7 +24,7 @@ def drawn(landscape: Landscape, rng: random.Random, part: Point | None = None) -
     """A point that agrees with `part` where that has a say; the rest is drawn by chance."""
     given = part or {}
     return landscape.point(
-        lambda name, domain: given[name] if name in given else at_share(domain, rng.random())
+        lambda name, domain: given[name] if name in given else domain.at_share(rng.random())
     )
 
 
@@ -53,7 +52,7 @@ def _other(domain: Domain, value: Any, rng: random.Random) -> Any:
         tags = sorted(domain.tags)
         return _stepped(len(tags), tags.index(value), rng, tags.__getitem__)
     if rng.random() < FAR:
-        return at_share(domain, rng.random())
+        return domain.at_share(rng.random())
     return _along(domain, value, rng)
 
 

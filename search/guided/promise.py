@@ -39,7 +39,9 @@ class Promise:
         self._points = [history.points[row] for row in rows]
         costs, values = history.costs[rows], history.values[rows]
         self._features = Features(encoding, costs)
-        self._codes, self._laws = encoding.codes(self._points), self._features.laws(costs)
+        self._waiting_costs = history.waiting_costs
+        self._codes = encoding.codes([*self._points, *history.waiting])
+        self._laws = self._features.laws(np.concatenate([costs, self._waiting_costs]))
         self._grams = self._features.grams(self._codes, self._laws, self._codes, self._laws)
         self._fitted = _spread(values, FITTED)
         #: place of the law that tells an objective, None where none does
@@ -75,6 +77,7 @@ class Promise:
             cross = self._features.grams(self._codes, self._laws, codes, laws)[:LAWS]
             own = self._features.own(codes, laws)[:LAWS]
             told = tuple(surrogate(cross, own) for surrogate in self._uncosted)
+            believed = [surrogate.believed for surrogate in self._uncosted]
         else:
             laws = self._features.laws(costs)
             cross = self._features.grams(self._codes, self._laws, codes, laws)
@@ -83,13 +86,21 @@ class Promise:
                 self._law(place, costs) if surrogate is None else surrogate(cross, own)
                 for place, surrogate in enumerate(self._costed)
             )
+            believed = [
+                self._law(place, self._waiting_costs).mean
+                if surrogate is None
+                else surrogate.believed
+                for place, surrogate in enumerate(self._costed)
+            ]
+        # what is being evaluated counts as had, for as much as is expected of it
+        had = np.concatenate([self._values, np.stack(believed, axis=1)])
         if len(told) == 1:
             mean, deviation = told[0]
-            best = -float(self._values.min())
+            best = -float(had.min())
             return log_expected_improvement(Told(-mean, deviation), best)
         low, high = self._values.min(axis=0), self._values.max(axis=0)
         reference = high + BEYOND * (high - low)
-        return expected_hypervolume(told, self._values, reference)
+        return expected_hypervolume(told, had, reference)
 
     def best(self, count: int) -> list[dict[str, Any]]:
         """The best points so far; of several objectives some of the front."""

@@ -23,7 +23,6 @@ from search.guided.landscape import Costed, Landscape, name_of
 from search.guided.moves import drawn, moved
 from search.guided.promise import Promise
 from search.one_point import OnePoint
-from search.quasi_random import at_share
 from search.space import TARGET
 
 Array = NDArray[np.float64]
@@ -63,7 +62,9 @@ class GuidedSampler(OnePoint):
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """Choose the point."""
         trials = study.get_trials(deepcopy=False)
-        if len(trials) > HOPELESS and not any("key" in one.user_attrs for one in trials):
+        # those that go on have no network yet, whatever comes of them
+        ended = [one for one in trials if one.state.is_finished()]
+        if len(ended) >= HOPELESS and not any("key" in one.user_attrs for one in ended):
             # nothing fits; what is proposed now only tells why
             self._point = drawn(self._landscape, self._rng)
             return
@@ -97,7 +98,7 @@ class GuidedSampler(OnePoint):
                 found = self._new(point, history)
                 if found is not None and found.used >= USED:
                     return point
-        several = fitted or len(self._objectives) == 1
+        several = fitted or self._objectives == ("score",)
         points = list(self._untaken(history, START_OF if several else 1))
         if not points:
             return None
@@ -141,7 +142,9 @@ class GuidedSampler(OnePoint):
             worth = promise(unfitted, None)
             top = [unfitted[place] for place in np.argsort(-worth, kind="stable")[:PROMISING]]
             seen = {name_of(point) for point in unfitted}
-            near = self._distinct([self._near(top) for _ in range(NEARER)], history)
+            # where all points were had there is none to look near
+            nearer = [self._near(top) for _ in range(NEARER if top else 0)]
+            near = self._distinct(nearer, history)
             if more := [point for point in near if name_of(point) not in seen]:
                 unfitted, worth = [*unfitted, *more], np.append(worth, promise(more, None))
             order = np.argsort(-worth, kind="stable")
@@ -167,7 +170,7 @@ class GuidedSampler(OnePoint):
         domain = self._landscape.parameters.get(TARGET)
         if not isinstance(domain, Range) or len(self._objectives) == 1 or history.had % 2:
             return {}
-        return {TARGET: at_share(domain, self._rng.random())}
+        return {TARGET: domain.at_share(self._rng.random())}
 
     def _distinct(self, pool: Sequence[dict[str, Any]], history: History) -> list[dict[str, Any]]:
         found = {name_of(point): point for point in pool}

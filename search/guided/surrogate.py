@@ -38,22 +38,31 @@ class Told(NamedTuple):
 
 
 class Surrogate:
-    """Fitted to observations `y` (n,), of mean 0 and variance 1; grams: (kernels, n, n).
+    """Fitted to observations `y` (n,), of mean 0 and variance 1; grams: (kernels, n + m, n + m),
+    the last m rows of points that are being evaluated: they are taken to come to what is expected
+    of them, `believed` (m,), so that nothing more is hoped for near them (the kriging believer:
+    Ginsbourger, Le Riche and Carraro, 2010, section 4.2).
 
     fitted: which of the observations decide the weights, all unless told: it takes the cube of
     their number, some thirty times.
     """
 
     def __init__(self, grams: Array, y: Array, fitted: NDArray[np.int64] | None = None) -> None:
-        some = np.arange(len(y)) if fitted is None else fitted
+        count = len(y)
+        some = np.arange(count) if fitted is None else fitted
         self._weights = _weights(grams[:, some[:, None], some], y[some])
         covariance = _covariance(self._weights, grams)
-        self._factor = np.linalg.cholesky(covariance)
+        self._factor = np.linalg.cholesky(covariance[:count, :count])
         self._alpha = cho_solve((self._factor, True), y)
+        self.believed: Array = covariance[count:, :count] @ self._alpha
+        if len(self.believed):
+            self._factor = np.linalg.cholesky(covariance)
+            self._alpha = cho_solve((self._factor, True), np.append(y, self.believed))
 
     def __call__(self, cross: Array, own: Array) -> Told:
-        """What is expected of points; cross: (kernels, n, m) with the observations, own: (kernels,
-        m) of each point with itself. A kernel of zeros in both is one that is not known yet."""
+        """What is expected of p points; cross: (kernels, n + m, p) with those that it rests on,
+        own: (kernels, p) of each point with itself. A kernel of zeros in both is one that is not
+        known yet."""
         shares = self._weights[:-1]
         k = np.tensordot(shares, cross, 1) + MEAN
         reduced = solve_triangular(self._factor, k, lower=True)
