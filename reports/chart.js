@@ -21,14 +21,18 @@ function rowsOf(role, front) {
 
 function fill(trace, metric) {
   const rows = rowsOf(trace.meta, fronts()[metric.key])
-    .filter((row) => points[metric.key][row] !== null);
+    .filter((row) => points[metric.key][row] !== null && points[data.plane.upright.key][row] !== null);
+  const mode = trace.meta === "front" && !isLine(metric) ? "markers" : trace.mode;
   const bars = trace.error_y ? { error_y: { ...trace.error_y,
     array: rows.map((row) => data.parts.spread[row]) } } : {};
-  return { ...trace, ...bars, type: webgl ? trace.type : "scatter", visible: !hiddenRoles.has(trace.meta),
+  return { ...trace, ...bars, mode, type: webgl ? trace.type : "scatter", visible: !hiddenRoles.has(trace.meta),
     x: rows.map((row) => points[metric.key][row] / metric.divisor),
-    y: rows.map((row) => points.score[row]),
+    y: rows.map((row) => points[data.plane.upright.key][row] / data.plane.upright.divisor),
     customdata: rows, hoverinfo: "none" };
 }
+
+// Whether the front is a line on this axis; else its networks are marked and no line pretends.
+function isLine(metric) { return data.plane.lines.includes(metric.key); }
 
 function spread(traces) {
   const all = traces.flatMap((trace) => trace.x).filter((x) => x > 0);
@@ -40,7 +44,7 @@ const LOG_TICKS = [-3, -2, -1, 0, 1, 2, 3, 4].flatMap((power) => [1, 2, 5]
 
 function drawFront() {
   const chart = byId("front");
-  const metric = data.metrics[state.axis];
+  const metric = data.plane.across[state.axis];
   const look = style("front");
   const traces = look.data.map((trace) => fill(trace, metric));
   const limit = data.budgets[metric.key];
@@ -68,25 +72,33 @@ function drawFront() {
   byId("front-note").textContent = frontNote(traces, metric);
 }
 
-// Does a baseline stand above the front? Then the page says so.
+// Does a baseline lie beyond the front? Then the page says so.
 function frontNote(traces, metric) {
-  const front = traces.find((trace) => trace.meta === "front");
-  const better = metric.better === "higher" ? (a, b) => a >= b : (a, b) => a <= b;
+  const front = fronts()[metric.key];
+  const aims = data.plane.turns ? [["score", "maximize"], [metric.key, metric.better === "higher" ? "maximize" : "minimize"]]
+    : data.objectives;
+  const reaches = (rival, row) => aims.every(([key, way]) => (way === "maximize"
+    ? points[key][rival] >= points[key][row] : points[key][rival] <= points[key][row]));
   let above = 0;
   for (const trace of traces) {
     if (trace.meta !== "random" && trace.meta !== "shipped") continue;
-    trace.x.forEach((x, index) => {
-      const rival = front.x.some((cheap, place) => better(cheap, x) && front.y[place] >= trace.y[index]);
-      if (!rival) above += 1;
-    });
+    for (const row of trace.customdata) {
+      if (aims.some(([key]) => points[key][row] === null)) continue;
+      if (!front.some((rival) => reaches(rival, row))) above += 1;
+    }
   }
-  const hint = matchMedia("(pointer: coarse)").matches ? "Tap a mark to see its network."
-    : "Click a mark to see its network; drag to zoom, double-click to come back.";
+  const whole = isLine(metric) ? ""
+    : `The front is of ${data.plane.words}, not of the two numbers drawn here. `;
+  const hint = whole + (matchMedia("(pointer: coarse)").matches ? "Tap a mark to see its network."
+    : "Click a mark to see its network; drag to zoom, double-click to come back.");
   if (above === 0) return hint;
   const words = above === 1 ? "One baseline network lies" : `${above} baseline networks lie`;
-  const label = metric.key === "flops" ? metric.label : metric.label.toLowerCase();
+  if (!data.plane.turns) {
+    const all = aims.length === 1 ? data.plane.upright.label.toLowerCase() : "every objective";
+    return `${words} beyond the front: the search has none that is as good in ${all}. ${hint}`;
+  }
   return `${words} beyond the front: the search has none that scores as high for the same or `
-    + `${metric.better} ${label}. ${hint}`;
+    + `${metric.better} ${word(metric)}. ${hint}`;
 }
 
 function drawHistory() {
@@ -95,7 +107,7 @@ function drawHistory() {
   for (const trace of look.data) {
     const { steps, scored } = data.histories[trace.meta];
     const ends = steps.concat(steps.length ? [[scored, ...steps[steps.length - 1].slice(1)]] : []);
-    Object.assign(trace, { x: ends.map((end) => end[0]), y: ends.map((end) => end[3]),
+    Object.assign(trace, { x: ends.map((end) => end[0]), y: ends.map((end) => end[3] / data.plane.upright.divisor),
       customdata: ends.map((end) => end[1]),
       visible: !hiddenRoles.has(`history ${trace.meta}`), hoverinfo: "none" });
   }

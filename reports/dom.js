@@ -41,6 +41,8 @@ function costWithUnit(metric, row) {
   return text === "–" || metric.key === "depth" ? text : `${text} ${metric.short}`;
 }
 
+function word(metric) { return metric.label === "FLOPs" ? metric.label : metric.label.toLowerCase(); }
+
 function title(row) { return points.title[row]; }
 
 function stages(row) { return points.stages[row] ? points.stages[row].split(" | ") : []; }

@@ -18,6 +18,7 @@ from reports.frames import Front, History, scored, titles
 from reports.looks import across, plain, upright
 from reports.metrics import Metric
 from reports.palette import LIGHT, Palette
+from search.summary import best_words, objective_word
 
 SPREAD = "part.spread"
 """The column of the standard deviation over seeds, where networks were trained with several."""
@@ -28,12 +29,13 @@ WEBGL_ABOVE = 2000
 def front_figure(
     frame: pd.DataFrame,
     front: Front,
-    score: Metric,
+    value: Metric,
     palette: Palette = LIGHT,
     budget: float | None = None,
     crowded: bool | None = None,
 ) -> go.Figure:
-    """Score against one cost: the front, what lies below it, and the baselines.
+    """The score, or another objective, against one cost: the front, what lies behind it, and the
+    baselines.
 
     `budget` is in the column's own unit (multiply-adds, not GFLOPs); a vertical line shows it.
     `crowded`: marks for many points; by default where the frame has many.
@@ -49,7 +51,7 @@ def front_figure(
     edge = {"color": palette.card, "width": 1.2}
     traces = [
         scatter(
-            **_points(scored(rest, "search"), metric),
+            **_points(scored(rest, "search"), metric, value),
             name="Search",
             meta="search",
             mode="markers",
@@ -60,7 +62,7 @@ def front_figure(
             },
         ),
         scatter(
-            **_points(scored(rest, "random"), metric),
+            **_points(scored(rest, "random"), metric, value),
             name="Random baseline",
             meta="random",
             mode="markers",
@@ -73,7 +75,7 @@ def front_figure(
             },
         ),
         scatter(
-            **_points(rows, metric),
+            **_points(rows, metric, value),
             name="Front",
             meta="front",
             mode="lines+markers",
@@ -81,14 +83,14 @@ def front_figure(
             marker={"size": 9.5, "color": palette.front, "line": edge},
         ),
         scatter(
-            **_points(scored(rest, "shipped"), metric),
+            **_points(scored(rest, "shipped"), metric, value),
             name="Shipped networks",
             meta="shipped",
             mode="markers",
             marker={"size": 11.5, "symbol": "diamond", "color": palette.shipped, "line": edge},
         ),
     ]
-    figure = go.Figure(traces, _layout(palette, metric.title, score.title))
+    figure = go.Figure(traces, _layout(palette, metric.title, value.title))
     if budget is not None:
         figure.add_vline(
             budget / metric.divisor, line={"color": palette.ink, "width": 1, "dash": "4px,4px"}
@@ -97,17 +99,21 @@ def front_figure(
 
 
 def history_figure(
-    histories: Sequence[History], score: Metric, palette: Palette = LIGHT
+    histories: Sequence[History], value: Metric, palette: Palette = LIGHT
 ) -> go.Figure:
-    """Best score so far against the number of scored trials, one step line a kind."""
+    """The best so far of the score, or another objective, against the number of scored trials, one
+    step line a kind."""
     looks = {
         "search": ("Search", palette.front, "solid"),
         "random": ("Random baseline", palette.random, "5px,3px"),
     }
-    figure = go.Figure(layout=_layout(palette, "scored trials", "Best score so far"))
+    words = best_words(value.key)
+    unit = f", {value.short}" if value.short else ""
+    title = f"{words[0].upper()}{words[1:]} so far{unit}"
+    figure = go.Figure(layout=_layout(palette, "scored trials", title))
     for history in histories:
         name, colour, dash = looks[history.kind]
-        ends = [(step.scored, step.score, step.number) for step in history.steps]
+        ends = [(step.scored, step.value / value.divisor, step.number) for step in history.steps]
         if ends:  # the line goes on to the last scored trial
             ends.append((history.scored, *ends[-1][1:]))
         count, best, number = zip(*ends, strict=True) if ends else ((), (), ())
@@ -127,23 +133,23 @@ def history_figure(
     return figure
 
 
-def _points(rows: pd.DataFrame, metric: Metric) -> dict[str, object]:
+def _points(rows: pd.DataFrame, metric: Metric, value: Metric) -> dict[str, object]:
     """x, y, trial numbers and hover text (Plotly reads markup in it, so it is escaped); where the
     score is a mean over seeds, one standard deviation to either side."""
     stages = rows["stages"].fillna("").astype(str)
     spread = {}
-    if SPREAD in rows:
+    if SPREAD in rows and value.key == "score":
         deviations = rows[SPREAD].to_numpy(np.float64)
         spread = {"error_y": {"type": "data", "array": deviations, "thickness": 1, "width": 2.5}}
     return {
         "x": rows[metric.key].to_numpy(np.float64) / metric.divisor,
-        "y": rows["score"].to_numpy(np.float64),
+        "y": rows[value.key].to_numpy(np.float64) / value.divisor,
         "customdata": rows["number"].to_numpy(),
         "text": [
             f"<b>{escape(title)}</b><br>" + escape(text).replace(" | ", "<br>")
             for title, text in zip(titles(rows), stages, strict=True)
         ],
-        "hovertemplate": "%{text}<br>score %{y}<br>%{x}<extra></extra>",
+        "hovertemplate": "%{text}<br>" + objective_word(value.key) + " %{y}<br>%{x}<extra></extra>",
         **spread,
     }
 

@@ -17,7 +17,7 @@ import pandas as pd
 
 from reports.metrics import COSTS, Metric, flops
 from search.hypervolume import nondominated
-from search.metrics import direction
+from search.metrics import SCORE, direction
 
 FLOPS_BAND = 1.1
 """Two networks count as equal in FLOPs when they lie in one band, each band 10% wide."""
@@ -31,16 +31,17 @@ class Front(NamedTuple):
 
 
 class Step(NamedTuple):
-    """After `scored` scored trials the best score was `score`, of trial `number` at `row`."""
+    """After `scored` scored trials the best value was `value`, of trial `number` at `row`."""
 
     scored: int
     row: int
     number: int
-    score: float
+    value: float
 
 
 class History(NamedTuple):
-    """Best score so far of one kind: the steps where it rose, of `scored` trials in all."""
+    """Best score, or other objective, so far of one kind: the steps where it got better, of
+    `scored` trials in all."""
 
     kind: str
     scored: int
@@ -112,32 +113,32 @@ def front(
     return Front(metric, tuple(map(int, kept["row"])))
 
 
-def best(
-    frame: pd.DataFrame, objectives: Sequence[str], metric: Metric, kind: str = "search"
-) -> tuple[int, ...]:
-    """Rows of the search trials that no other is at least as good as in all objectives, in the
-    order of `metric`; of one objective, or of score and `metric`, their front. kind: of a ladder's
-    rung, in place of the search's own."""
-    if "score" in objectives and set(objectives) <= {"score", metric.key}:
-        return front(frame, metric, (kind,)).rows
-    rows = scored(_placed(frame), kind).dropna(subset=list(objectives))
-    signs = [-1 if direction(key) == "maximize" else 1 for key in objectives]
-    kept = nondominated(rows[list(objectives)].to_numpy(float) * signs)
-    order = rows[kept].sort_values(
-        [metric.key, "number"], ascending=[metric.better == "lower", True]
-    )
+def best(frame: pd.DataFrame, objectives: Sequence[str], kind: str = "search") -> tuple[int, ...]:
+    """Rows of the search trials that no other is at least as good as in all objectives; of equal
+    ones the first trial. The best of the first objective comes first, of equals that of the next.
+    kind: of a ladder's rung, in place of the search's own."""
+    keys = list(objectives)
+    rows = scored(_placed(frame), kind).dropna(subset=keys).sort_values("number")
+    ascending = [direction(key) == "minimize" for key in keys]
+    signs = np.where(ascending, 1.0, -1.0)
+    kept = nondominated(rows[keys].to_numpy(float) * signs)
+    order = rows[kept].sort_values([*keys, "number"], ascending=[*ascending, True])
     return tuple(map(int, order["row"]))
 
 
-def history(frame: pd.DataFrame, kind: str) -> History:
-    """Best score so far of one kind, in the order of trial numbers; repeats do not count."""
+def history(frame: pd.DataFrame, kind: str, metric: Metric = SCORE) -> History:
+    """Best score, or other objective, so far of one kind, in the order of trial numbers; repeats do
+    not count."""
     rows = scored(_placed(frame), kind).sort_values("number")
-    trials = zip(rows["row"], rows["number"], rows["score"], strict=True)
+    if metric.key != "score":
+        rows = rows.dropna(subset=[metric.key])
+    trials = zip(rows["row"], rows["number"], rows[metric.key], strict=True)
+    sign = 1 if metric.better == "higher" else -1
     best, steps = -np.inf, []
-    for count, (row, number, score) in enumerate(trials, 1):
-        if score > best:
-            best = float(score)
-            steps.append(Step(count, int(row), int(number), best))
+    for count, (row, number, value) in enumerate(trials, 1):
+        if sign * value > best:
+            best = sign * float(value)
+            steps.append(Step(count, int(row), int(number), float(value)))
     return History(kind, len(rows), tuple(steps))
 
 

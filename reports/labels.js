@@ -72,11 +72,11 @@ function bestPlace(spot, width, frame, taken, marks, rivals) {
   return best;
 }
 
-// The front is drawn across, then up: spots along that line, which names should leave free.
+// The front is drawn across, then up or down: spots along that line, which names should leave free.
 function stepBetween(from, to) {
   const spots = [];
   for (let x = from.x; x < to.x; x += 8) spots.push({ x, y: from.y, price: 25 });
-  for (let y = to.y; y < from.y; y += 8) spots.push({ x: to.x, y, price: 25 });
+  for (let y = Math.min(from.y, to.y); y < Math.max(from.y, to.y); y += 8) spots.push({ x: to.x, y, price: 25 });
   return spots;
 }
 
@@ -112,7 +112,7 @@ function drawOverlay(chart, traces, budget) {
     });
   }
   const front = marks.filter((mark) => mark.role === "front");
-  front.slice(1).forEach((mark, index) => marks.push(...stepBetween(front[index], mark)));
+  if (isLine(data.plane.across[state.axis])) front.slice(1).forEach((mark, index) => marks.push(...stepBetween(front[index], mark)));
   for (const { spot } of named) {
     taken.push({ left: spot.x - 7, right: spot.x + 7, top: spot.y - 7, bottom: spot.y + 7 });
   }

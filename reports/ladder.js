@@ -15,7 +15,7 @@ function shownAs(row) {
 function rungWords(kind) { return kind.startsWith("rung") ? `Rung ${kind.slice(4)}` : undefined; }
 
 function scoreTitle(title) {
-  if (data.ladder === null) return title;
+  if (data.ladder === null || data.plane.upright.key !== "score") return title;
   return data.ladder.rungs.find((rung) => rung.kind === state.rung).title;
 }
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
-from reports.frames import front
 from reports.ladder import Rung, rungs, top
 from reports.ladder_figure import climb_figure, crowded
-from reports.metrics import FLOPS, PARAMS, Metric, costs, flops
+from reports.metrics import PARAMS, Metric, flops
 from reports.numbers import MISSING, lasting, significant
 from reports.palette import DARK, LIGHT
-from search.metrics import OBJECTIVES
+from reports.plane import axis_label, fronts, plane_of
+from search.summary import objective_word
 
 if TYPE_CHECKING:
     from search.folder import RunInfo
@@ -77,7 +77,6 @@ def ladder_page(info: RunInfo, frame: pd.DataFrame) -> LadderPage | None:
     unfinished = unfinished_words(found, highest)
     unit = flops(frame)
     finalists = _finalists(frame, found, highest, unit)
-    labels = [OBJECTIVES[key].label for key in info.objectives]
     return LadderPage(
         found,
         highest,
@@ -85,7 +84,7 @@ def ladder_page(info: RunInfo, frame: pd.DataFrame) -> LadderPage | None:
         finalists,
         unit,
         unfinished,
-        [label if label == FLOPS.label else label.lower() for label in labels],
+        list(map(objective_word, info.objectives)),
         any(map(crowded, found)),
     )
 
@@ -143,17 +142,14 @@ def ladder_payload(info: RunInfo, frame: pd.DataFrame) -> dict[str, Any] | None:
     found = rungs(info, frame)
     if not found:
         return None
-    metrics = costs(frame)
+    plane = plane_of(info, frame)
     return {
         "top": top(info, frame),
         "rungs": [
-            {"kind": rung.kind, "number": rung.number, "title": escape(_axis(rung))}
+            {"kind": rung.kind, "number": rung.number, "title": escape(_axis(info, rung))}
             for rung in found
         ],
-        "fronts": {
-            rung.kind: {metric.key: front(frame, metric, (rung.kind,)).rows for metric in metrics}
-            for rung in found
-        },
+        "fronts": {rung.kind: fronts(plane, info, frame, rung.kind) for rung in found},
         "climbs": _climbs(found),
         "figures": {
             name: climb_figure(found, palette).to_plotly_json()
@@ -162,8 +158,8 @@ def ladder_payload(info: RunInfo, frame: pd.DataFrame) -> dict[str, Any] | None:
     }
 
 
-def _axis(rung: Rung) -> str:
-    return f"Rung {rung.number}: {rung.label}"
+def _axis(info: RunInfo, rung: Rung) -> str:
+    return f"Rung {rung.number}: {axis_label(rung.label, info.rung(rung.kind).score)}"
 
 
 def _climbs(found: list[Rung]) -> dict[str, list[tuple[float, int] | None]]:

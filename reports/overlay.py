@@ -11,14 +11,14 @@ from reports.numbers import significant
 from reports.overlay_figures import best_figure, fronts_figure, volume_figure
 from reports.overlay_progress import Comparison, corner
 from reports.overlay_table import TO_MATCH, groups_table, runs_table
-from reports.payload import first_axis
+from reports.plane import first_cost
 from reports.sheet import Drawing, Fact, Sheet, write_sheet
 
 
 def write_overlay_page(comparison: Comparison, command: str, created: str, path: Path) -> Path:
     """Write the page of a comparison to `path` and return it; the same input, the same bytes."""
     runs, groups = comparison.runs, comparison.groups
-    metrics, axis = _axes(comparison), first_axis(groups[0].info, runs[0].frame).key
+    metrics, axis = _axes(comparison), first_cost(groups[0].info, runs[0].frame).key
     sheet = Sheet(
         eyebrow="archspec report",
         title=f"{len(runs)} searches compared",

@@ -14,10 +14,11 @@ function showAxis(axis) {
   state.axis = axis;
   for (const input of document.querySelectorAll("[name=axis]")) input.checked = input.value === axis;
   for (const place of document.querySelectorAll("[data-axis-label]")) {
-    const { label } = data.metrics[axis];
-    place.textContent = label === "FLOPs" ? label : label.toLowerCase();
+    place.textContent = word(data.plane.across[axis]);
   }
-  byId("front-size").textContent = fronts()[axis].length;
+  const { length } = fronts()[axis];
+  byId("front-size").textContent = length;
+  byId("front-word").textContent = length === 1 ? "network" : "networks";
   drawFront();
   drawTable();
 }
@@ -29,8 +30,8 @@ function start() {
   chart.on("plotly_afterplot", () => state.overlay());
   listen(chart, (event, row) => kindWords(row));
   listen(byId("history"), (event) => `best after ${event.points[0].x} scored trials`);
-  const front = fronts()[state.axis];
-  if (front.length > 0) select(front[front.length - 1], false); // the dearest is the best
+  const front = ranked(fronts()[state.axis]);
+  if (front.length > 0) select(front[0], false);
   else byId("panel").append(make("p", { class: "note" }, "No trial was scored, so there is no front."));
   if (front.length > 0) state.overlay();
 

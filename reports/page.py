@@ -12,16 +12,18 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from reports.calibrated import calibrated
-from reports.frames import agreements, front, scored, titles, troubles
+from reports.frames import agreements, scored, titles, troubles
 from reports.ladder import by_search_trial, top
 from reports.ladder_page import ladder_page
-from reports.metrics import Metric, costs
+from reports.metrics import Metric
 from reports.numbers import significant
 from reports.offline import part, policy
 from reports.palette import DARK, LIGHT
-from reports.payload import first_axis, payload, script_safe
+from reports.payload import payload, script_safe
+from reports.plane import found_rows, plane_of
 from reports.rules import CONSTANTS, rules_page
 from reports.stages import told_apart
+from search.summary import best_words, objective_word, objective_words, ranked_by
 
 if TYPE_CHECKING:
     from search.folder import RunInfo
@@ -51,23 +53,29 @@ def write_page(
     networks whose accuracy is known.
     """
     frame = told_apart(by_search_trial(frame))
-    kind = top(info, frame)
+    kind, plane = top(info, frame), plane_of(info, frame)
+    found = found_rows(info, frame)
     plotly = Markup(get_plotlyjs())
     script = Markup("\n".join(part(name) for name in SCRIPTS))
     data = payload(info, frame, next_commands, files or {}, rules or {})
     environment = Environment(
         loader=FunctionLoader(part), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
+    environment.filters["capital"] = _capital
     html = environment.get_template("page.html").render(
         info=info,
         budget=" and ".join(str(budget) for budget in info.budgets),
         counts=_counts(frame),
-        best=_best(frame, kind, first_axis(info, frame)),
+        best=_best(frame, found, plane.upright),
+        best_words=best_words(plane.upright.key),
+        objectives=_objectives(info),
+        upright=plane.upright,
+        upright_word=objective_word(plane.upright.key),
         asked=info.rung(kind) if info.ladder else info,
         ladder=ladder_page(info, frame),
-        front_size=len(front(frame, first_axis(info, frame), (kind,)).rows),
-        metrics=costs(frame),
-        axis=first_axis(info, frame).key,
+        front_size=len(found),
+        metrics=plane.across,
+        axis=plane.first.key,
         troubles=troubles(frame),
         titles=titles(frame),
         agreements=agreements(frame),
@@ -86,6 +94,11 @@ def write_page(
     return path
 
 
+def _capital(words: str) -> str:
+    """Words that begin a sentence; all letters but the first as they are, as in `FLOPs`."""
+    return words[:1].upper() + words[1:]
+
+
 def _counts(frame: pd.DataFrame) -> dict[str, int]:
     """How many trials ended in which state, and how many scored ones each kind has."""
     states = ("scored", "repeat", "pruned", "infeasible", "failed")
@@ -94,11 +107,22 @@ def _counts(frame: pd.DataFrame) -> dict[str, int]:
     return counts | {kind: len(scored(frame, kind)) for kind in kinds}
 
 
-def _best(frame: pd.DataFrame, kind: str, metric: Metric) -> tuple[str, int] | None:
-    """Score and number of the best search trial, on the highest rung; baselines do not count."""
-    # of equals the cheapest, which is the one on the front
-    order, cheap = ["score", metric.key, "number"], metric.better == "lower"
-    rows = scored(frame, kind).sort_values(order, ascending=[False, cheap, True])
-    if not len(rows):
+def _best(frame: pd.DataFrame, found: Sequence[int], value: Metric) -> tuple[str, str] | None:
+    """The best value of a run, and in small letters its unit and whose it is; None without a
+    scored trial. Baselines do not count."""
+    if not found:
         return None
-    return significant(rows["score"].iloc[0], 4), int(rows["number"].iloc[0])
+    row = frame.iloc[found[0]]
+    unit = f"{value.short}, " if value.short else ""
+    shown = significant(row[value.key] / value.divisor, 4)
+    return shown, f"{unit}trial {int(row['number'])}"
+
+
+def _objectives(info: RunInfo) -> str:
+    """What the search was for, in sentences, where that is not what a search is for unless it is
+    asked; else nothing."""
+    if set(info.objectives) == ({"score"} if info.iso else {"score", info.first}):
+        return ""
+    head = "Objective" if len(info.objectives) == 1 else "Objectives"
+    beside = "" if "score" in info.objectives else " The score is no objective and is shown beside."
+    return f"{head}: {objective_words(ranked_by(info.objectives))}.{beside}"

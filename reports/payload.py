@@ -11,12 +11,14 @@ import pandas as pd
 
 from archspec.shipped import shipped_networks
 from reports.figures import WEBGL_ABOVE, front_figure, history_figure
-from reports.frames import History, front, history, titles
-from reports.ladder import top
+from reports.frames import Front, History, history, titles
 from reports.ladder_page import ladder_payload
-from reports.metrics import Metric, costs, score_metric
+from reports.metrics import Metric, costs
 from reports.palette import DARK, LIGHT, Palette
+from reports.plane import Plane, fronts, plane_of
 from reports.rules import rules_payload
+from search.metrics import direction
+from search.summary import objective_words, ranked_by
 
 if TYPE_CHECKING:
     from search.folder import RunInfo
@@ -31,50 +33,54 @@ def payload(
     files: Mapping[int, str],
     rules: Mapping[int, str] | None = None,
 ) -> dict[str, object]:
-    """All that page.js needs: points, fronts (one an axis), histories, budgets, figure styles.
+    """All that page.js needs: points, the front by axis, histories, budgets, figure styles.
 
     Counts are as in the frame (multiply-adds, elements, bytes); page.js divides by the metric's
     divisor. A front is a list of positions in the points' columns.
     """
-    score, axes = score_metric(info), costs(frame)
-    histories = [history(frame, kind) for kind in ("search", "random")]
+    plane, axes = plane_of(info, frame), costs(frame)
+    histories = [history(frame, kind, plane.upright) for kind in ("search", "random")]
     lines, specs = _interned(frame["spec"])
     budgets = {budget.quantity: budget for budget in info.budgets}
     return {
-        "points": {key: _column(frame[key]) for key in (*PLAIN, *(metric.key for metric in axes))}
+        "points": {
+            key: _column(frame[key])
+            for key in dict.fromkeys((*PLAIN, *(one.key for one in axes), plane.upright.key))
+        }
         | {"title": titles(frame)},
         "parts": _parts(frame),
         "trained": _trained(frame) if _trains(info) else None,
         "knobs": _prefixed(frame, "knob."),
         "lines": lines,
         "specs": specs,
-        "fronts": {metric.key: front(frame, metric).rows for metric in axes},
+        "fronts": fronts(plane, info, frame, "search"),
         "histories": {one.kind: one._asdict() for one in histories},
-        "metrics": {metric.key: metric._asdict() | {"title": metric.title} for metric in axes},
-        "score": score._asdict(),
+        "metrics": {metric.key: _told(metric) for metric in axes},
+        "plane": {
+            "upright": _told(plane.upright),
+            "across": {metric.key: _told(metric) for metric in plane.across},
+            "turns": plane.turns,
+            "lines": plane.lines,
+            "words": objective_words(ranked_by(info.objectives)),
+        },
+        "objectives": [[key, direction(key)] for key in ranked_by(info.objectives)],
         "budgets": {
             key: {"limit": budget.limit, "text": str(budget)} for key, budget in budgets.items()
         },
-        "axis": first_axis(info, frame).key,
+        "axis": plane.first.key,
         "commands": list(commands),
         "rules": rules_payload(info, frame, rules or {}),
         "ladder": ladder_payload(info, frame),
         "files": {str(number): name for number, name in files.items()},
         "figures": {
-            name: _styles(info, frame, histories, palette)
+            name: _styles(info, frame, plane, histories, palette)
             for name, palette in (("light", LIGHT), ("dark", DARK))
         },
     }
 
 
-def first_axis(info: RunInfo, frame: pd.DataFrame) -> Metric:
-    """The cost shown first: the first objective that is one, or, where the score stands alone, what
-    its budget leaves open; never the score itself, where that is a count."""
-    there = {metric.key: metric for metric in costs(frame)}
-    score = info.rung(top(info, frame)).score
-    aims = [key for key in info.objectives if key in there and key != score]
-    left = [key for key in ("activations", "flops", "params") if key not in (info.first, score)]
-    return there[[*aims, *left][0]]
+def _told(metric: Metric) -> dict[str, object]:
+    return metric._asdict() | {"title": metric.title}
 
 
 def script_safe(document: object) -> str:
@@ -84,13 +90,18 @@ def script_safe(document: object) -> str:
 
 
 def _styles(
-    info: RunInfo, frame: pd.DataFrame, histories: Sequence[History], palette: Palette
+    info: RunInfo,
+    frame: pd.DataFrame,
+    plane: Plane,
+    histories: Sequence[History],
+    palette: Palette,
 ) -> dict[str, object]:
     """Both figures without their points, which `page.js` fills in from the columns."""
-    score, none, crowded = score_metric(info), frame.iloc[:0], len(frame) > WEBGL_ABOVE
+    none, crowded = frame.iloc[:0], len(frame) > WEBGL_ABOVE
+    empty = Front(plane.first, ())
     figures = {
-        "front": front_figure(none, front(none), score, palette, crowded=crowded),
-        "history": history_figure(histories, score, palette),
+        "front": front_figure(none, empty, plane.upright, palette, crowded=crowded),
+        "history": history_figure(histories, plane.upright, palette),
     }
     styles = {name: figure.to_plotly_json() for name, figure in figures.items()}
     for style in styles.values():

@@ -1,11 +1,15 @@
-// The front as a table: rank is by score; a click on a heading sorts, on a row chooses the network.
+// The front as a table: rank is by the objectives, the score first; a click on a heading sorts, on a row chooses the network.
 // Of a long front the rows come as the table is scrolled.
+
+// Memory traffic follows the activations closely, so it is told only where it is an objective.
+const COUNTED = ["flops", "params", "activations", "depth", "traffic", "latency", "throughput"]
+  .filter((key) => key !== "traffic" || data.objectives.some(([aim]) => aim === key));
 
 const COLUMNS = [
   ["Rank", (row, rank) => rank.get(row), (row, rank) => String(rank.get(row))],
   ["Trial", (row) => points.number[row], (row) => String(points.number[row])],
   ["Score", (row) => points.score[row], (row) => digits(points.score[row], 4)],
-  ...["flops", "params", "activations", "depth", "latency", "throughput"].filter((key) => data.metrics[key]).map((key) => {
+  ...COUNTED.filter((key) => data.metrics[key]).map((key) => {
     const metric = data.metrics[key];
     const unit = key === "depth" ? "" : `, ${metric.short}`;
     const head = key === "flops" ? metric.short : metric.label + unit;
@@ -16,11 +20,17 @@ const COLUMNS = [
 
 const SLICE = 60; // rows; more than the table's window holds
 
+// The best first: of the first objective, of equals that of the next.
+function ranked(rows) {
+  const apart = ([key, way]) => (a, b) => (points[key][a] - points[key][b]) * (way === "maximize" ? -1 : 1);
+  const orders = data.objectives.map(apart);
+  return [...rows].sort((a, b) => orders.map((order) => order(a, b)).find((gap) => gap !== 0) ?? 0);
+}
+
 function drawTable() {
   const table = byId("table");
   const rows = [...fronts()[state.axis]];
-  const rank = new Map([...rows].sort((a, b) => points.score[b] - points.score[a])
-    .map((row, index) => [row, index + 1]));
+  const rank = new Map(ranked(rows).map((row, index) => [row, index + 1]));
   const { column, ascending } = state.sort;
   const key = COLUMNS[column][1];
   rows.sort((a, b) => ((key(a, rank) ?? 0) - (key(b, rank) ?? 0)) * (ascending ? 1 : -1));

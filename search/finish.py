@@ -12,11 +12,10 @@ from search.metrics import ACTIVATIONS, PARAMS, Metric
 
 
 def write_front(folder: RunFolder, best: pd.DataFrame, flops: Metric) -> dict[int, Path]:
-    """The rows of `best` as files front/RANK-trialN.yaml, best first; returns files by number.
+    """The rows of `best`, best first, as files front/RANK-trialN.yaml; returns files by number.
     flops: in the unit of the run's table."""
     specs, numbers = [], []
-    ranked = best.sort_values("score", ascending=False)
-    for rank, (_, row) in enumerate(ranked.iterrows(), 1):
+    for rank, (_, row) in enumerate(best.iterrows(), 1):
         specs.append(
             (f"{rank:02d}-trial{int(row['number'])}", _head(folder, row, flops) + str(row["spec"]))
         )
@@ -25,13 +24,13 @@ def write_front(folder: RunFolder, best: pd.DataFrame, flops: Metric) -> dict[in
 
 
 def write_rules(folder: RunFolder, best: pd.DataFrame, flops: Metric) -> dict[int, Path]:
-    """The rules of `best` as files rules/RANK-trialN.yaml, best first, for `archspec scale --rule`;
-    returns files by number. None where networks were searched. flops: in the unit of the table."""
+    """The rules of `best`, best first, as files rules/RANK-trialN.yaml, for `archspec scale
+    --rule`; returns files by number. None where networks were searched. flops: in the unit of the
+    table."""
     if folder.info.scaling is None:
         return {}
     texts, numbers = [], []
-    ranked = best.sort_values("score", ascending=False)
-    for rank, (_, row) in enumerate(ranked.iterrows(), 1):
+    for rank, (_, row) in enumerate(best.iterrows(), 1):
         number = int(row["number"])
         rule = parse_rule(str(row["rule"]))
         told = rule.model_copy(

@@ -13,7 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from search.coordinator import Event, Listener, Pulse, Watcher
 from search.folder import RunFolder, RunInfo
 from search.grid import GRID
+from search.metrics import FLOPS, OBJECTIVES, SCORE, Metric, direction, flops_metric
 from search.run import Search
+from search.summary import best_words, ranked_by
 from search.workers import WorkersAsked, open_workers
 
 NAMES = {
@@ -42,6 +44,7 @@ def watched(folder: RunFolder, quiet: bool = False, helpers: WorkersAsked | None
     """
     console = Console(stderr=True, highlight=False)
     called, pace = names(folder.info), Pace()
+    pace.aim = OBJECTIVES[ranked_by(folder.info.objectives)[0]]
     if quiet or not console.is_terminal:
         lines = _Lines(called, pace, console, quiet)
         _go(folder, lines.watch, lines.listen, pace, console, helpers)
@@ -73,21 +76,45 @@ def _go(
     device = next((place for place in folder.info.places if place != "text"), "text")
     asked = replace(helpers or WorkersAsked(), device=device)
     with open_workers(asked) as workers, closing(folder.ledger(tell)) as ledger:
+        if pace.aim != SCORE:
+            watch = _best_of(pace.aim, folder, watch)
         search = Search(folder, watch, listen, workers=workers, ledger=ledger)
         pace.points = len(search.points) if folder.info.sampler == GRID else None
         search.go()
+
+
+def _best_of(aim: Metric, folder: RunFolder, watch: Watcher) -> Watcher:
+    """A watcher that is told the best of an objective in place of the best score, which is all that
+    a coordinator follows."""
+    choose = max if direction(aim.key) == "maximize" else min
+    best: dict[str, float] = {}
+    heard: dict[str, int] = {}
+
+    def told(event: Event) -> None:
+        kind = event.kind
+        trials = folder.trials(kind)
+        for trial in trials[heard.get(kind, 0) :]:
+            if trial.user_attrs["state"] == "scored":
+                value = float(trial.user_attrs[aim.key])
+                best[kind] = choose(value, best.get(kind, value))
+        heard[kind] = len(trials)
+        watch(event._replace(best=best.get(kind)))
+
+    return told
 
 
 class Pace:
     """How fast trials of a kind come that count, over this sitting, and how long the rest takes.
 
     points: how many tries the search has where it goes through a grid, most of which may break the
-    budget; None where it goes on until enough count. clock: seconds from any start.
+    budget; None where it goes on until enough count. aim: what events tell the best of. clock:
+    seconds from any start.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self.points: int | None = None
+        self.aim = SCORE
         self._kind: str | None = None
         self._since = self._last = clock()
         self._before = self._tries = 0
@@ -105,7 +132,7 @@ class Pace:
         self._tries += 1
         spent = max(now - self._since, 1e-9)
         found = event.done - self._before
-        best = f"best {_number(event.best)}"
+        best = self.best(event.best)
         if found <= 0:
             return best
         rate = f"{_rate(60 * found / spent)}, {best}"
@@ -117,6 +144,16 @@ class Pace:
             seconds = min(seconds, spent * left / self._tries)
         return f"{rate}, about {_time(seconds)} left"
 
+    def best(self, value: float | None) -> str:
+        """The best so far in words: `best 10.228` of a score, `lowest params 0.39 M`."""
+        if self.aim == SCORE:
+            return f"best {_number(value)}"
+        words = best_words(self.aim.key)
+        if value is None:
+            return f"{words} none yet"
+        unit = flops_metric([value]) if self.aim.key == FLOPS.key else self.aim
+        return f"{words} {unit.shown(value)} {unit.short}"
+
 
 class _Bars:
     """On a terminal: a bar a kind."""
@@ -124,18 +161,18 @@ class _Bars:
     def __init__(self, called: dict[str, str], pace: Pace, progress: Progress) -> None:
         self._called, self._pace, self._progress = called, pace, progress
         self._tasks: dict[str, TaskID] = {}
-        self._best = _number(None)
+        self._best = pace.best(None)
 
     def watch(self, event: Event) -> None:
         """A trial is done."""
-        self._best = _number(event.best)
+        self._best = self._pace.best(event.best)
         bar, told = self._bar(event), self._pace.told(event)
         # the run may be asked for more while it goes on
         self._progress.update(bar, completed=event.done, total=event.wanted, told=told)
 
     def listen(self, pulse: Pulse) -> None:
         """A network is being trained."""
-        told = f"trial {pulse.number}: {pulse.told}, best {self._best}"
+        told = f"trial {pulse.number}: {pulse.told}, {self._best}"
         self._progress.update(self._bar(pulse), told=told)
 
     def _bar(self, at: Event | Pulse) -> TaskID:

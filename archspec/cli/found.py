@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from reports.metrics import Metric
-    from search.folder import RunFolder
+    from search.folder import RunFolder, RunInfo
 
 
 def finish(folder: RunFolder, as_json: bool, ended: bool = False) -> None:
@@ -22,19 +22,16 @@ def finish(folder: RunFolder, as_json: bool, ended: bool = False) -> None:
 
     ended: whether the search is known to have come to its end.
     """
-    from reports.frames import best as best_rows
-    from reports.ladder import by_search_trial, top
+    from reports.ladder import by_search_trial
     from reports.metrics import flops
     from reports.page import write_page
-    from reports.payload import first_axis
+    from reports.plane import found_rows
     from reports.stages import told_apart
     from search.calibration.find import calibration_of
     from search.finish import write_front, write_rules
 
     frame = told_apart(by_search_trial(folder.frame()))
-    kind = top(folder.info, frame)
-    metric = first_axis(folder.info, frame)
-    best = frame.iloc[list(best_rows(frame, folder.info.objectives, metric, kind))]
+    best = frame.iloc[list(found_rows(folder.info, frame))]
     unit = flops(frame)
     files = write_front(folder, best, unit)
     rules = write_rules(folder, best, unit)
@@ -51,7 +48,7 @@ def finish(folder: RunFolder, as_json: bool, ended: bool = False) -> None:
         _print_json(frame)
     else:
         _print_notes(folder, frame, ended)
-        _print_front(folder, frame, best, metric, unit, files)
+        _print_front(folder, frame, best, unit, files)
         if rules:
             _print_rules(folder, frame, rules)
         if folder.info.ladder:
@@ -133,25 +130,45 @@ def _print_notes(folder: RunFolder, frame: pd.DataFrame, ended: bool) -> None:
     if len(drawn) and not len(best):
         reason = troubles(drawn)[0].reason
         typer.echo(f"note: none of {len(drawn)} random networks was scored, such as: {reason}")
-    elif len(best) and len(found) and best["score"].max() > found["score"].max():
-        typer.echo(
-            f"note: the best random network scored {best['score'].max():.3f}, more than any that "
-            "was searched for"
-        )
+    elif len(best) and len(found):
+        _print_luck(info, best, found)
+
+
+def _print_luck(info: RunInfo, drawn: pd.DataFrame, found: pd.DataFrame) -> None:
+    """Whether a random network is better than any that was searched for, by what the best of the
+    search are told by."""
+    from search.metrics import FLOPS, OBJECTIVES, direction, flops_metric
+    from search.summary import best_words, ranked_by
+
+    metric = OBJECTIVES[ranked_by(info.objectives)[0]]
+    if direction(metric.key) == "maximize":
+        lucky = drawn[metric.key].max()
+        better, told = lucky > found[metric.key].max(), "more"
+    else:
+        lucky = drawn[metric.key].min()
+        better, told = lucky < found[metric.key].min(), "less"
+    if not better:
+        return
+    if metric.key == "score":
+        what = f"the best random network scored {lucky:.3f}"
+    else:
+        unit = flops_metric([lucky]) if metric.key == FLOPS.key else metric
+        what = f"the {best_words(metric.key)} of a random network is "
+        what += f"{unit.shown(lucky)} {unit.short}"
+    typer.echo(f"note: {what}, {told} than any that was searched for")
 
 
 def _print_front(
     folder: RunFolder,
     frame: pd.DataFrame,
     best: pd.DataFrame,
-    metric: Metric,
     unit: Metric,
     files: dict[int, Path],
 ) -> None:
     from archspec.cli.tables import Column, Table, numbers, print_table
     from reports.frames import troubles
     from reports.rules import KNOBS
-    from search.metrics import ACTIVATIONS, MEASURED, OBJECTIVES, PARAMS
+    from search.metrics import ACTIVATIONS, MEASURED, PARAMS, TRAFFIC
 
     info = folder.info
     states = frame["state"].value_counts()
@@ -165,25 +182,23 @@ def _print_front(
         spread = "part.spread" in best and best["part.spread"].notna().any()
         constants = dict(zip(KNOBS, ("alpha", "beta", "gamma"), strict=True))
         constants = {} if info.scaling is None else constants
+        # activations tell about as much, so traffic is told where it was asked for
+        traffic = [TRAFFIC] if TRAFFIC.key in info.objectives else []
         measured = [one for one in MEASURED if one.key in best and best[one.key].notna().any()]
         rows = [
             [
                 f"{row['score']:.3f}",
                 *([f"{row['part.spread']:.2f}"] if spread else ()),
                 *(f"{row[f'factor.{knob}']:.3f}" for knob in constants),
-                *(one.shown(row[one.key]) for one in (unit, PARAMS, ACTIVATIONS)),
+                *(one.shown(row[one.key]) for one in (unit, PARAMS, ACTIVATIONS, *traffic)),
                 *(_three_digits(row[one.key] / one.divisor) for one in measured),
                 str(row["resolution"]),
                 files[int(row["number"])].name,
                 str(row["stages"]),
             ]
-            for _, row in best.sort_values("score", ascending=False).iterrows()
+            for _, row in best.iterrows()
         ]
-        rung = str(best["kind"].iloc[0]).replace("rung", "rung ").replace("search", "rung 1")
-        of = f"the score of {rung}" if info.ladder else "score"
-        objectives = [OBJECTIVES[key].label for key in info.objectives]
-        against = f"{of} against {metric.title}" if "score" in info.objectives else None
-        typer.echo(f"front of {against or ' and '.join(objectives)}:")
+        typer.echo(f"front of {_front_words(info, frame, str(best['kind'].iloc[0]))}:")
         counts = numbers(
             "score",
             *(["spread"] if spread else ()),
@@ -191,6 +206,7 @@ def _print_front(
             unit.short,
             "Mparams",
             "M act.",
+            *("MB traffic" for _ in traffic),
             *(one.short for one in measured),
             "input",
         )
@@ -198,6 +214,21 @@ def _print_front(
     first = next(iter(files.values()), None)
     if first is not None:
         typer.echo(f"specs in {first.parent}; look closer with: archspec show {first}")
+
+
+def _front_words(info: RunInfo, frame: pd.DataFrame, kind: str) -> str:
+    """What the front is of: `score against GFLOPs (multiply-adds)` where the page draws it as a
+    line, else all objectives; on a ladder the score is that of a rung."""
+    from reports.plane import plane_of
+    from search.summary import objective_words, ranked_by
+
+    plane = plane_of(info, frame)
+    rung = kind.replace("rung", "rung ").replace("search", "rung 1")
+    score = f"the score of {rung}" if info.ladder else "score"
+    if plane.turns:
+        return f"{score} against {plane.first.title}"
+    words = objective_words(ranked_by(info.objectives))
+    return words.replace("score", score, 1) if "score" in info.objectives else words
 
 
 def _three_digits(value: float) -> str:
