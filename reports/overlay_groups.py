@@ -17,6 +17,7 @@ import pandas as pd
 
 from archspec.errors import RunError
 from archspec.quantities import several
+from search.summary import objective_words, ranked_by
 
 if TYPE_CHECKING:
     from search.folder import RunInfo
@@ -69,7 +70,7 @@ def check_comparable(runs: Sequence[Run]) -> None:
             if one != other:
                 raise RunError(
                     f"searches are compared by one {what}, but {first.folder} has "
-                    f"{one} and {run.folder} has {other}; leave one of them out"
+                    f"{one} and {run.folder} has {other}; name those of one {what}"
                 )
 
 
@@ -153,7 +154,8 @@ def _score(info: RunInfo) -> str:
 
 
 def _objectives(info: RunInfo) -> str:
-    return " and ".join(info.objectives)
+    # the same whatever the order in which they were asked
+    return objective_words(ranked_by(sorted(info.objectives)))
 
 
 def _budgets(info: RunInfo) -> str:

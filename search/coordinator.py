@@ -22,12 +22,14 @@ from search.evaluate import Evaluator, MeasureJob, Outcome, ScoreJob, evaluate, 
 from search.folder import WALL, RunFolder, RunInfo
 from search.grid import GRID
 from search.ledger import Alone, Ledger
+from search.metrics import direction
 from search.record import Record, architecture_key, counts, facts, rule_facts
 from search.scores.catalog import TABLE
 from search.scores.training import Tell, Training
 from search.scoring import Scoring, check_score
 from search.shipped import shown_limits
 from search.space import Candidate
+from search.summary import ranked_by
 from search.workers import Workers
 from search.workers.inline import Inline
 
@@ -37,7 +39,8 @@ HOPELESS = 40
 
 class Event(NamedTuple):
     """What a watcher is told after each trial; done: trials that count, of those wanted. counted:
-    whether this one does."""
+    whether this one does. best: of the score so far, or of the first objective where the score is
+    none."""
 
     kind: str
     number: int
@@ -111,6 +114,7 @@ class Coordinator:
         self.scoring = Scoring(info)
         setting = self.scoring.setting
         self.evaluator = evaluator(setting) if training is None else Evaluator(setting, training)
+        #: of the objective that comes first
         self._best: dict[str, float] = {}
         #: trials of a kind that the storage had at the last look, and those of them that count
         self._heard: Counter[str] = Counter()
@@ -168,8 +172,10 @@ class Coordinator:
         if "of" in attrs:
             self.of[kind].add(int(attrs["of"]))
         if attrs["state"] == "scored":
-            score = attrs["score"]
-            self._best[kind] = max(score, self._best.get(kind, score))
+            aim = ranked_by(self.info.objectives)[0]
+            better = max if direction(aim) == "maximize" else min
+            value = attrs[aim]
+            self._best[kind] = better(value, self._best.get(kind, value))
 
     def drive(self, start: Callable[[int], Steps | None]) -> None:
         """Keep as many trials going as there are workers, until no more are started."""

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from search.coordinator import Event, Listener, Pulse, Watcher
 from search.folder import RunFolder, RunInfo
 from search.grid import GRID
-from search.metrics import FLOPS, OBJECTIVES, SCORE, Metric, direction, flops_metric
+from search.metrics import FLOPS, OBJECTIVES, SCORE, flops_metric
 from search.run import Search
 from search.summary import best_words, ranked_by
 from search.workers import WorkersAsked, open_workers
@@ -76,31 +76,9 @@ def _go(
     device = next((place for place in folder.info.places if place != "text"), "text")
     asked = replace(helpers or WorkersAsked(), device=device)
     with open_workers(asked) as workers, closing(folder.ledger(tell)) as ledger:
-        if pace.aim != SCORE:
-            watch = _best_of(pace.aim, folder, watch)
         search = Search(folder, watch, listen, workers=workers, ledger=ledger)
         pace.points = len(search.points) if folder.info.sampler == GRID else None
         search.go()
-
-
-def _best_of(aim: Metric, folder: RunFolder, watch: Watcher) -> Watcher:
-    """A watcher that is told the best of an objective in place of the best score, which is all that
-    a coordinator follows."""
-    choose = max if direction(aim.key) == "maximize" else min
-    best: dict[str, float] = {}
-    heard: dict[str, int] = {}
-
-    def told(event: Event) -> None:
-        kind = event.kind
-        trials = folder.trials(kind)
-        for trial in trials[heard.get(kind, 0) :]:
-            if trial.user_attrs["state"] == "scored":
-                value = float(trial.user_attrs[aim.key])
-                best[kind] = choose(value, best.get(kind, value))
-        heard[kind] = len(trials)
-        watch(event._replace(best=best.get(kind)))
-
-    return told
 
 
 class Pace:

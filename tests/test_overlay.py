@@ -66,8 +66,8 @@ def test_groups_are_told_apart_by_what_differs(changes: dict[str, Any], names: l
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"score_label": "Zen"}, ["score", "'NASWOT plus log depth'", "'Zen'", "leave one"]),
-        ({"iso": True}, ["objectives", "has score and flops", "has score;"]),
+        ({"score_label": "Zen"}, ["score", "'NASWOT plus log depth'", "'Zen'", "name those"]),
+        ({"iso": True}, ["objectives", "has score and FLOPs", "has score;"]),
         ({"budgets": {"params": 4e6}}, ["objectives", "score and params"]),
     ],
 )
