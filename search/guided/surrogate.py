@@ -41,7 +41,7 @@ class Surrogate:
     """Fitted to observations `y` (n,), of mean 0 and variance 1; grams: (kernels, n + m, n + m),
     the last m rows of points that are being evaluated: they are taken to come to what is expected
     of them, `believed` (m,), so that nothing more is hoped for near them (the kriging believer:
-    Ginsbourger, Le Riche and Carraro, 2010, section 4.2).
+    Ginsbourger, Le Riche and Carraro, Kriging Is Well-Suited to Parallelize Optimization, 2010).
 
     fitted: which of the observations decide the weights, all unless told: it takes the cube of
     their number, some thirty times.
