@@ -64,9 +64,10 @@ def _told(metric: Metric) -> str:
 def _facts(comparison: Comparison) -> tuple[Fact, ...]:
     rows = [row for row in comparison.rows if row.kind == "search"]
     evaluations = sum(len(run) for row in rows for run in row.best.runs)
+    everything = sum(len(run) for row in comparison.rows for run in row.best.runs)
     facts = [
         Fact("Searches", str(len(comparison.runs)), f"in {several(len(rows), 'group')}"),
-        Fact("Evaluations", f"{evaluations:,}", "random ones beside"),
+        Fact("Evaluations", f"{evaluations:,}", f"and {everything - evaluations:,} random"),
     ]
     ends = [(end, row.name) for row in rows if (end := row.best.end) is not None]
     if ends:
